@@ -1,0 +1,97 @@
+"""Neighbor list and graph: r_ij = r_j + n_ij . cell - r_i for all pairs closer than the cutoff.
+
+vesin gives indices and integer shifts only; the vectors are rebuilt in torch, so that they can be differentiated with
+respect to positions and cell to any order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import vesin
+from torch import Tensor
+
+from leyden import segment
+from leyden.checks import InputError
+from leyden.system import System
+
+COINCIDENT = 1e-3
+"""Atoms closer than this (Å) count as being on one point: an error."""
+
+
+@dataclass(frozen=True)
+class NeighborList:
+    """Full list of E pairs (both directions): centers (E,), neighbors (E,), shifts (E, 3) in cell vectors, cutoff in Å."""
+
+    centers: Tensor
+    neighbors: Tensor
+    shifts: Tensor
+    cutoff: float
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "NeighborList":
+        """Move to a device; shifts take the dtype."""
+        return NeighborList(
+            self.centers.to(device), self.neighbors.to(device), self.shifts.to(device=device, dtype=dtype), self.cutoff
+        )
+
+    @staticmethod
+    def join(lists: Sequence["NeighborList"], sizes: Sequence[int]) -> "NeighborList":
+        """Concatenate the lists of structures with the given numbers of atoms."""
+        offset, centers, neighbors = 0, [], []
+        for part, size in zip(lists, sizes, strict=True):
+            centers.append(part.centers + offset)
+            neighbors.append(part.neighbors + offset)
+            offset += size
+        return NeighborList(
+            torch.cat(centers), torch.cat(neighbors), torch.cat([p.shifts for p in lists]), lists[0].cutoff
+        )
+
+
+def neighbor_list(system: System, cutoff: float) -> NeighborList:
+    """All pairs within the cutoff (Å), structure by structure. Raises InputError for two atoms on one point."""
+    parts = [_single(s, cutoff, n) for n, s in enumerate(system.split())]
+    return NeighborList.join(parts, system.size.tolist()).to(system.positions.device, system.positions.dtype)
+
+
+def _single(system: System, cutoff: float, number: int) -> NeighborList:
+    i, j, shifts, distances = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True).compute(
+        points=system.positions.detach().cpu().double().numpy(),
+        box=system.cell[0].detach().cpu().double().numpy(),
+        periodic=system.pbc[0].cpu().numpy(),
+        quantities="ijSd",
+    )
+    if len(distances) and distances.min() < COINCIDENT:
+        pair = int(distances.argmin())
+        raise InputError(
+            f"positions: expected atoms apart from each other, got atoms {i[pair]} and {j[pair]} of structure {number} at"
+            f" {distances[pair]:.1e} Å; remove one of them."
+        )
+    return NeighborList(
+        torch.as_tensor(i.astype("int64")), torch.as_tensor(j.astype("int64")),
+        torch.as_tensor(shifts.astype("float64")), cutoff,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A system with its pairs: vectors (E, 3) Å from center to neighbor and their lengths (E,)."""
+
+    system: System
+    pairs: NeighborList
+    vectors: Tensor
+    lengths: Tensor
+
+    @staticmethod
+    def of(system: System, pairs: NeighborList) -> "Graph":
+        """Rebuild the vectors from positions, cell and shifts; differentiable."""
+        cell = system.cell[system.index[pairs.centers]]
+        vectors = (
+            system.positions[pairs.neighbors]
+            - system.positions[pairs.centers]
+            + torch.einsum("ei,eij->ej", pairs.shifts, cell)
+        )
+        return Graph(system, pairs, vectors, torch.linalg.vector_norm(vectors, dim=1))
+
+    def gather(self, messages: Tensor) -> Tensor:
+        """Sum messages (E, ...) onto their centers (N, ...)."""
+        return segment.total(messages, self.pairs.centers, len(self.system.positions))

@@ -1,0 +1,22 @@
+"""Per-structure reductions over a flat batch: atoms carry the index of their structure."""
+
+import torch
+from torch import Tensor
+
+
+def total(values: Tensor, index: Tensor, count: int) -> Tensor:
+    """Sum the rows of values (N, ...) that share an index (N,): result (count, ...)."""
+    out = values.new_zeros((count, *values.shape[1:]))
+    return out.index_add(0, index, values)
+
+
+def mean(values: Tensor, index: Tensor, count: int) -> Tensor:
+    """Mean of the rows of values (N, ...) that share an index; an empty structure gives zero."""
+    size = torch.bincount(index, minlength=count).clamp(min=1).to(values.dtype)
+    return total(values, index, count) / size.view(-1, *[1] * (values.dim() - 1))
+
+
+def starts(index: Tensor, count: int) -> Tensor:
+    """First atom of each structure for a sorted index (N,): result (count + 1,), the last entry is N."""
+    size = torch.bincount(index, minlength=count)
+    return torch.cat([size.new_zeros(1), size.cumsum(0)])

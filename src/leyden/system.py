@@ -1,0 +1,181 @@
+"""System: a flat batch of structures, validated once, here.
+
+N atoms in S structures. Cell vectors are rows; any handedness; a structure may be periodic along some axes only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from leyden import segment
+from leyden.checks import InputError, finite, require, shaped
+
+Number = float | int
+CHARGE_KEYS = ("total_charge", "charge")
+SPIN_KEYS = ("total_spin", "spin", "mult", "multiplicity")
+FIELD_KEYS = ("external_field",)
+
+
+@dataclass(frozen=True)
+class System:
+    """A flat batch of S structures with N atoms in all.
+
+    positions (N, 3) Å; numbers (N,) atomic numbers; cell (S, 3, 3) Å, vectors are rows; pbc (S, 3) bool;
+    index (N,) structure of each atom, ascending; charge (S,) e; spin (S,) multiplicity 2S+1; field (S, 3) V/Å.
+    """
+
+    positions: Tensor
+    numbers: Tensor
+    cell: Tensor
+    pbc: Tensor
+    index: Tensor
+    charge: Tensor
+    spin: Tensor
+    field: Tensor
+
+    @property
+    def count(self) -> int:
+        """Number of structures S."""
+        return len(self.cell)
+
+    @property
+    def size(self) -> Tensor:
+        """Atoms in each structure, (S,)."""
+        return torch.bincount(self.index, minlength=self.count)
+
+    @property
+    def volume(self) -> Tensor:
+        """|det cell| (S,), Å^3; meaningful where the structure is periodic along three axes."""
+        return torch.linalg.det(self.cell).abs()
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "System":
+        """Move to a device and convert floating tensors to a dtype."""
+        moved = {
+            f.name: (t.to(device=device, dtype=dtype) if t.is_floating_point() else t.to(device=device))
+            for f in fields(self)
+            for t in [getattr(self, f.name)]
+        }
+        return System(**moved)
+
+    def strained(self, strain: Tensor) -> "System":
+        """Apply (1 + strain) to positions and cell, strain (S, 3, 3): x -> x + x strain (row vectors)."""
+        return replace(
+            self,
+            positions=self.positions + torch.einsum("ni,nij->nj", self.positions, strain[self.index]),
+            cell=self.cell + self.cell @ strain,
+        )
+
+    def split(self) -> list["System"]:
+        """The structures of the batch one by one."""
+        edge = segment.starts(self.index, self.count).tolist()
+        return [
+            System(
+                self.positions[a:b], self.numbers[a:b], self.cell[s : s + 1], self.pbc[s : s + 1],
+                torch.zeros_like(self.index[a:b]), self.charge[s : s + 1], self.spin[s : s + 1], self.field[s : s + 1],
+            )
+            for s, (a, b) in enumerate(zip(edge[:-1], edge[1:], strict=True))
+        ]  # fmt: skip
+
+    @staticmethod
+    def join(systems: Sequence["System"]) -> "System":
+        """Concatenate batches into one."""
+        offset = np.cumsum([0] + [s.count for s in systems[:-1]])
+        joined = {f.name: torch.cat([getattr(s, f.name) for s in systems]) for f in fields(System)}
+        joined["index"] = torch.cat([s.index + int(o) for s, o in zip(systems, offset, strict=True)])
+        return System(**joined)
+
+    @staticmethod
+    def from_ase(
+        atoms: Atoms | Sequence[Atoms],
+        charge: Number | Sequence[Number] | None = None,
+        spin: Number | Sequence[Number] | None = None,
+        dtype: torch.dtype = torch.float64,
+    ) -> "System":
+        """Build a System from one Atoms or a list of them.
+
+        charge (e) and spin (multiplicity 2S+1) are read from atoms.info (total_charge, total_spin) where not given.
+        Where neither names a charge, the structure is taken as neutral only if no frame of the list names one.
+
+        Raises InputError for a missing charge, NaN, two atoms on one point, or a cell that cannot be periodic.
+        """
+        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
+        require(len(frames) > 0, "System.from_ase: expected at least one structure, got none.")
+        return System.join(
+            [
+                _single(frame, q, m, dtype)
+                for frame, q, m in zip(
+                    frames, _per_frame(frames, charge, CHARGE_KEYS, 0.0), _per_frame(frames, spin, SPIN_KEYS, 1.0), strict=True
+                )
+            ]
+        )
+
+    def to_ase(self) -> list[Atoms]:
+        """One Atoms for each structure, with total_charge, total_spin and external_field (where non-zero) in info."""
+        out = []
+        for s in self.split():
+            info: dict[str, object] = {"total_charge": s.charge.item(), "total_spin": s.spin.item()}
+            if s.field.any():
+                info["external_field"] = s.field[0].detach().cpu().numpy()
+            out.append(
+                Atoms(
+                    s.numbers.cpu().numpy(), s.positions.detach().cpu().numpy(), cell=s.cell[0].detach().cpu().numpy(),
+                    pbc=s.pbc[0].cpu().numpy(), info=info,
+                )
+            )  # fmt: skip
+        return out
+
+
+def _per_frame(
+    frames: list[Atoms], given: Number | Sequence[Number] | None, keys: tuple[str, ...], neutral: float
+) -> list[float]:
+    """One number for each frame: given by the caller, or read from atoms.info; see System.from_ase."""
+    if given is not None:
+        values = [float(given)] * len(frames) if isinstance(given, int | float) else [float(v) for v in given]
+        require(len(values) == len(frames), f"{keys[0]}: expected {len(frames)} values, one a structure, got {len(values)}.")
+        return values
+    found = [next((frame.info[k] for k in keys if k in frame.info), None) for frame in frames]
+    missing = [n for n, value in enumerate(found) if value is None]
+    if 0 < len(missing) < len(frames):
+        raise InputError(
+            f"{keys[0]}: {len(missing)} of {len(frames)} structures lack it (the first is structure {missing[0]}) while others"
+            f" have it; add {keys[0]} to every structure, 0 for neutral ones."
+        )
+    return [neutral if value is None else float(np.asarray(value).item()) for value in found]
+
+
+def _single(atoms: Atoms, charge: float, spin: float, dtype: torch.dtype) -> System:
+    def real(x: object) -> Tensor:
+        return torch.as_tensor(np.asarray(x, dtype=float), dtype=dtype)
+
+    field = next((atoms.info[k] for k in FIELD_KEYS if k in atoms.info), np.zeros(3))
+    system = System(
+        positions=real(atoms.positions),
+        numbers=torch.as_tensor(atoms.numbers, dtype=torch.long),
+        cell=real(atoms.cell.array)[None],
+        pbc=torch.as_tensor(np.asarray(atoms.pbc, dtype=bool))[None],
+        index=torch.zeros(len(atoms), dtype=torch.long),
+        charge=real([charge]),
+        spin=real([spin]),
+        field=shaped("external_field", real(field), 3)[None],
+    )
+    _validate(system)
+    return system
+
+
+def _validate(system: System) -> None:
+    """Reject a structure that no model can evaluate."""
+    require(len(system.positions) > 0, "positions: expected at least one atom, got an empty structure.")
+    for name in ("positions", "cell", "charge", "spin", "field"):
+        finite(name, getattr(system, name))
+    cell = system.cell[0][system.pbc[0]]
+    if len(cell) > 0:
+        thickness = torch.linalg.svdvals(cell).min().item()
+        require(
+            thickness > 1e-3,
+            f"cell: expected {len(cell)} independent vectors along the periodic axes {system.pbc[0].tolist()}, got"
+            f" {system.cell[0].tolist()}; set the cell, or pbc to False.",
+        )
