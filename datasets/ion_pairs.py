@@ -2,18 +2,17 @@
 
 Two monomers are rotated at random, each atom is displaced by a Gaussian of 0.01, 0.03 or 0.06 Å, and the second one is
 shifted along a random direction until the nearest contact between heavy atoms equals the wanted separation d. Three
-quarters of the separations are log-uniform in 2.35-15 Å, the rest uniform in 2.4-4 Å; about 12 % of frames are monomers.
+quarters of the separations are log-uniform in 2.35-15 Å, the rest uniform in 2.4-4 Å; about 12 % are monomers.
 
     python ion_pairs.py OUT.xyz --seed 20261120 --frames 272
 """
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.build import molecule
+from command import label_stream
 from scipy.spatial.transform import Rotation
 
 NH = 1.02 / np.sqrt(3)  # Å, N-H bond of 1.02 Å along a cube diagonal
@@ -118,25 +117,5 @@ def geometries(seed: int) -> Iterator[tuple[Atoms, int]]:
             yield sampled
 
 
-def main() -> None:
-    """Label geometries in the order of the stream until the wanted number of frames is written."""
-    from reference import append, label
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="extended XYZ file to append to")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--frames", type=int, default=100, help="number of labelled frames to write")
-    arguments = parser.parse_args()
-    written = 0
-    for atoms, charge in geometries(arguments.seed):
-        frame = label(atoms, charge)
-        if frame is not None:
-            append(arguments.out, frame)
-            written += 1
-            print(written, frame.info["config_type"], f"{frame.info['separation']:.2f}", flush=True)
-        if written >= arguments.frames:
-            return
-
-
 if __name__ == "__main__":
-    main()
+    label_stream(geometries, __doc__)

@@ -5,12 +5,8 @@ Forces include the response of the integration grid, so that they are the deriva
 Units: eV, eV/Å, e Å. The dipole is about the origin of the coordinates, hence origin-dependent for charged systems.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 from ase import Atoms
-from ase.io import write
 from pyscf import dft, gto, lib
 
 HARTREE = 27.211386245988  # eV, CODATA 2018
@@ -24,12 +20,8 @@ NET_FORCE_TOLERANCE = 1e-3  # eV/Å, per Cartesian component
 lib.num_threads(1)
 
 
-def label(atoms: Atoms, charge: int) -> Atoms | None:
-    """Copy of `atoms` (closed shell, total charge in e) with reference values, or None if they are not trustworthy.
-
-    Adds `REF_energy` (eV), `REF_forces` (n, 3) (eV/Å), `REF_dipole` (3,) (e Å), `total_charge` (e) and `total_spin`
-    (2S+1). None means that the self-consistent field did not converge or that the forces do not sum to zero.
-    """
+def solve(atoms: Atoms, charge: int) -> tuple[float, np.ndarray, np.ndarray] | None:
+    """Energy (eV), forces (n, 3) (eV/Å) and dipole (3,) (e Å) of a closed shell; None if it did not converge."""
     geometry = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
     molecule = gto.M(atom=geometry, basis=BASIS, charge=charge, spin=0, verbose=0)
     field = dft.RKS(molecule, xc=FUNCTIONAL).density_fit()
@@ -40,27 +32,22 @@ def label(atoms: Atoms, charge: int) -> Atoms | None:
     gradient = field.Gradients()
     gradient.grid_response = True
     forces = -gradient.kernel() * HARTREE / BOHR
+    return energy * HARTREE, forces, field.dip_moment(unit="AU", verbose=0) * BOHR
+
+
+def label(atoms: Atoms, charge: int) -> Atoms | None:
+    """Copy of `atoms` (closed shell, total charge in e) with reference values, or None if they are not trustworthy.
+
+    Adds `REF_energy` (eV), `REF_forces` (n, 3) (eV/Å), `REF_dipole` (3,) (e Å), `total_charge` (e) and `total_spin`
+    (2S+1). None means that the self-consistent field did not converge or that the forces do not sum to zero.
+    """
+    solution = solve(atoms, charge)
+    if solution is None:
+        return None
+    energy, forces, dipole = solution
     if np.abs(forces.sum(0)).max() > NET_FORCE_TOLERANCE:
         return None
     labelled = atoms.copy()
     labelled.arrays["REF_forces"] = forces
-    labelled.info.update(
-        REF_energy=energy * HARTREE,
-        REF_dipole=field.dip_moment(unit="AU", verbose=0) * BOHR,
-        total_charge=charge,
-        total_spin=1,
-    )
+    labelled.info.update(REF_energy=energy, REF_dipole=dipole, total_charge=charge, total_spin=1)
     return labelled
-
-
-def append(path: Path, frame: Atoms) -> None:
-    """Append one labelled frame to an extended XYZ file with 8 decimals, flushed so that a stop loses nothing."""
-    frame = frame.copy()
-    for key, value in frame.info.items():
-        if isinstance(value, float):
-            frame.info[key] = round(float(value), 8)
-    frame.info["REF_dipole"] = np.round(frame.info["REF_dipole"], 8)
-    with path.open("a") as stream:
-        write(stream, frame, format="extxyz")
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -5,9 +5,7 @@ Each cluster is packed at random, relaxed for at most 30 steps, and gives four s
     python water_clusters.py OUT.xyz --seed 20261121 --frames 181
 """
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
@@ -15,6 +13,7 @@ from ase.build import molecule
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import FIRE
+from command import label_stream
 from scipy.spatial.transform import Rotation
 from tblite.ase import TBLite
 
@@ -48,7 +47,7 @@ def connected(cluster: Atoms, n: int) -> bool:
 
 
 def packed(n: int, rng: np.random.Generator) -> Atoms:
-    """n waters in a random compact arrangement."""
+    """Random compact, connected arrangement of n waters."""
     while (cluster := attempt(n, rng)) is None:
         pass
     return cluster
@@ -68,34 +67,15 @@ def trajectory(n: int, temperature: float, rng: np.random.Generator) -> Iterator
         yield snapshot
 
 
-def geometries(seed: int) -> Iterator[Atoms]:
-    """Endless stream of unlabelled geometries (Å), four consecutive ones from each cluster, fixed by the seed."""
+def geometries(seed: int) -> Iterator[tuple[Atoms, int]]:
+    """Endless stream of unlabelled geometries (Å), four per cluster, and the charge 0, fixed by the seed."""
     rng = np.random.default_rng(seed)
     while True:
         n = int(rng.choice(SIZES, p=PROBABILITIES))
         temperature = float(rng.choice(TEMPERATURES))
-        yield from trajectory(n, temperature, rng)
-
-
-def main() -> None:
-    """Label geometries in the order of the stream until the wanted number of frames is written."""
-    from reference import append, label
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="extended XYZ file to append to")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--frames", type=int, default=100, help="number of labelled frames to write")
-    arguments = parser.parse_args()
-    written = 0
-    for atoms in geometries(arguments.seed):
-        frame = label(atoms, 0)
-        if frame is not None:
-            append(arguments.out, frame)
-            written += 1
-            print(written, frame.info["n_water"], frame.info["temperature"], flush=True)
-        if written >= arguments.frames:
-            return
+        for snapshot in trajectory(n, temperature, rng):
+            yield snapshot, 0
 
 
 if __name__ == "__main__":
-    main()
+    label_stream(geometries, __doc__)

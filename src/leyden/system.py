@@ -80,6 +80,17 @@ class System:
             for s, (a, b) in enumerate(zip(edge[:-1], edge[1:], strict=True))
         ]  # fmt: skip
 
+    def select(self, structures: Tensor) -> tuple["System", Tensor]:
+        """Some structures, by ascending number, as a batch of their own, and the atoms (n,) they consist of."""
+        place = torch.full((self.count,), -1, dtype=torch.long, device=self.index.device)
+        place[structures] = torch.arange(len(structures), device=self.index.device)
+        atoms = (place[self.index] >= 0).nonzero().squeeze(1)
+        part = System(
+            self.positions[atoms], self.numbers[atoms], self.cell[structures], self.pbc[structures],
+            place[self.index[atoms]], self.charge[structures], self.spin[structures], self.field[structures],
+        )  # fmt: skip
+        return part, atoms
+
     @staticmethod
     def join(systems: Sequence["System"]) -> "System":
         """Concatenate batches into one."""
@@ -100,7 +111,7 @@ class System:
         charge (e) and spin (multiplicity 2S+1) are read from atoms.info (total_charge, total_spin) where not given.
         Where neither names a charge, the structure is taken as neutral only if no frame of the list names one.
 
-        Raises InputError for a missing charge, NaN, two atoms on one point, or a cell that cannot be periodic.
+        Raises InputError for a missing charge, NaN, no atoms, or a cell that cannot be periodic.
         """
         frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
         require(len(frames) > 0, "System.from_ase: expected at least one structure, got none.")
@@ -108,7 +119,10 @@ class System:
             [
                 _single(frame, q, m, dtype)
                 for frame, q, m in zip(
-                    frames, _per_frame(frames, charge, CHARGE_KEYS, 0.0), _per_frame(frames, spin, SPIN_KEYS, 1.0), strict=True
+                    frames,
+                    _per_frame(frames, charge, CHARGE_KEYS, 0.0),
+                    _per_frame(frames, spin, SPIN_KEYS, 1.0),
+                    strict=True,
                 )
             ]
         )
@@ -134,9 +148,10 @@ def _per_frame(
 ) -> list[float]:
     """One number for each frame: given by the caller, or read from atoms.info; see System.from_ase."""
     if given is not None:
-        values = [float(given)] * len(frames) if isinstance(given, int | float) else [float(v) for v in given]
-        require(len(values) == len(frames), f"{keys[0]}: expected {len(frames)} values, one a structure, got {len(values)}.")
-        return values
+        values = np.asarray(given, dtype=float)
+        fits = values.ndim == 0 or values.shape == (len(frames),)
+        require(fits, f"{keys[0]}: expected one number or {len(frames)}, one a structure, got {values.size}.")
+        return list(np.broadcast_to(values, len(frames)).tolist())
     found = [next((frame.info[k] for k in keys if k in frame.info), None) for frame in frames]
     missing = [n for n, value in enumerate(found) if value is None]
     if 0 < len(missing) < len(frames):

@@ -1,0 +1,184 @@
+"""Cartesian: a small equivariant message-passing network with scalar, vector and symmetric traceless tensor features.
+
+An atom carries scalars s, vectors v and tensors T in several channels; n is the unit vector from atom i to its neighbor
+j, and every R a radial function of its own (radial.py). Each layer sums messages over neighbors, for every channel,
+
+    h_ij = s_j + R_v (n . v_j) + R_t (n T_j n)
+    A_i  = sum_j ( R_0 h_ij,  R_1 h_ij n + R_3 v_j,  R_2 h_ij {n n} + R_4 T_j ) / sqrt(mean number of neighbors)
+
+with {n n} the symmetric traceless part (in the first layer there are scalars only, h_ij = s_j), raises them to products
+of up to three sums (products.py), and adds the atom's own features with weights of its element z_i,
+
+    P_i = A_i x A_i,    D_i = P_i x A_i,    (s, v, T)_i <- W (A_i, P_i, D_i) + w[z_i] (s, v, T)_i
+
+The energy is E_i = sum over layers of a . s_i, plus b . silu(C s_i + d) after the last layer. The products are those of
+MACE (arXiv:2206.07697), the messages in Cartesian form those of TensorNet (arXiv:2306.06482) and NequIP.
+
+Charge Q and spin multiplicity m enter the first scalars through silu((Q, Q^2/(1 + |Q|), m - 1) . g[z_i]) G,
+which vanishes for Q = 0, m = 1.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from leyden.backbones.backbone import Backbone, Channels, Features
+from leyden.backbones.products import Irreps, Mix, Product, Scale, concatenate, unpack
+from leyden.backbones.radial import Edges, Radial
+from leyden.checks import InputError
+from leyden.neighbors import Graph
+from leyden.system import System
+
+
+class Cartesian(Backbone):
+    """The network of the module docstring.
+
+    elements: atomic numbers; cutoff in Å; channels of each kind of feature; average_neighbors: mean number of neighbors
+    within the cutoff in the training data, which normalises the sums; basis: number of Bessel functions.
+    """
+
+    def __init__(
+        self,
+        elements: tuple[int, ...],
+        cutoff: float = 4.5,
+        channels: int = 32,
+        layers: int = 2,
+        average_neighbors: float = 20.0,
+        basis: int = 8,
+    ) -> None:
+        super().__init__()
+        self.elements = tuple(sorted(elements))
+        self.cutoff = cutoff
+        self.channels = Channels(layers * channels, layers * channels, layers * channels)
+        self.basis, self.width, self.depth, self.average_neighbors = basis, channels, layers, average_neighbors
+        count = len(self.elements)
+        self.embedding = Embedding(self.elements, channels)
+        self.first = FirstMessages(count, channels, basis, average_neighbors)
+        self.messages = nn.ModuleList([Messages(count, channels, basis, average_neighbors) for _ in range(layers - 1)])
+        self.updates = nn.ModuleList([Update(count, channels) for _ in range(layers)])
+        self.linear = nn.Parameter(0.1 * torch.randn(layers, channels) / math.sqrt(channels))
+        self.hidden = nn.Linear(channels, channels)
+        self.last = nn.Parameter(0.1 * torch.randn(channels) / math.sqrt(channels))
+
+    def forward(self, graph: Graph) -> Features:
+        """Energy and features of all atoms; the features of all layers are joined along the channels."""
+        species = self.embedding.species(graph.system.numbers)
+        edges = Edges.of(graph, species, len(self.elements), self.cutoff, self.basis)
+        x = self.embedding(graph.system, species)
+        outputs = []
+        for messages, update in zip([self.first, *self.messages], self.updates, strict=True):
+            x = update(messages(x, edges), x, species)
+            outputs.append(x)
+        energy = torch.stack([y.scalars for y in outputs]).mul(self.linear[:, None]).sum((0, 2))
+        energy = energy + nn.functional.silu(self.hidden(x.scalars)) @ self.last
+        joined = concatenate(outputs)
+        return Features(energy, joined.scalars, joined.vectors, unpack(joined.tensors))
+
+
+class Embedding(nn.Module):
+    """First features: scalars of the element, charge and spin; zero vectors and tensors."""
+
+    table: Tensor
+
+    def __init__(self, elements: tuple[int, ...], channels: int, hidden: int = 16) -> None:
+        super().__init__()
+        self.elements = elements
+        table = torch.full((max(119, *elements) + 1,), -1)
+        table[list(elements)] = torch.arange(len(elements))
+        self.register_buffer("table", table, persistent=False)
+        self.element = nn.Parameter(torch.randn(len(elements), channels))
+        self.state = nn.Parameter(torch.randn(len(elements), 3, hidden))
+        self.outer = nn.Parameter(torch.randn(hidden, channels) / math.sqrt(hidden))
+
+    def species(self, numbers: Tensor) -> Tensor:
+        """Index of each atom's element (N,). Raises InputError for an element the model does not know."""
+        species = self.table[numbers]
+        if (species < 0).any():
+            unknown = sorted(set(numbers[species < 0].tolist()))
+            raise InputError(
+                f"numbers: expected atomic numbers among {list(self.elements)}, got {unknown};"
+                " train a model on structures with these elements."
+            )
+        return species
+
+    def forward(self, system: System, species: Tensor) -> Irreps:
+        """Scalars of each atom's element, plus the charge and spin term of the module docstring."""
+        charge, spin = system.charge, system.spin - 1
+        state = torch.stack([charge, charge * charge / (1 + charge.abs()), spin], 1).index_select(0, system.index)
+        hidden = (state[:, :, None] * self.state.index_select(0, species)).sum(1)
+        scalars = self.element.index_select(0, species) + nn.functional.silu(hidden) @ self.outer
+        count, channels = scalars.shape
+        return Irreps(scalars, scalars.new_zeros(count, 3, channels), scalars.new_zeros(count, 5, channels))
+
+
+def gather(messages: Irreps, edges: Edges, count: int) -> Irreps:
+    """Sum messages of E pairs onto their centers."""
+    return Irreps(*(m.new_zeros(count, *m.shape[1:]).index_add(0, edges.centers, m) for m in messages))
+
+
+class FirstMessages(nn.Module):
+    """A_i of the first layer, where neighbors have scalars only."""
+
+    def __init__(self, elements: int, channels: int, basis: int, average_neighbors: float) -> None:
+        super().__init__()
+        self.channels, self.norm = channels, 1 / math.sqrt(average_neighbors)
+        self.radial = Radial(elements, basis, 3 * channels)
+
+    def forward(self, x: Irreps, edges: Edges) -> Irreps:
+        """Features of neighbors to sums on centers."""
+        scalars = (self.norm * x.scalars).index_select(0, edges.neighbors)
+        zero, one, two = self.radial(edges).split(self.channels, 1)
+        messages = Irreps(
+            zero * scalars,
+            edges.directions * (one * scalars)[:, None],
+            edges.squares * (two * scalars)[:, None],
+        )
+        return gather(messages, edges, len(x.scalars))
+
+
+class Messages(nn.Module):
+    """A_i of a later layer."""
+
+    def __init__(self, elements: int, channels: int, basis: int, average_neighbors: float) -> None:
+        super().__init__()
+        self.channels, self.norm = channels, 1 / math.sqrt(average_neighbors)
+        self.mix = Mix((channels, channels, channels), channels)
+        self.radial = Radial(elements, basis, 7 * channels)
+
+    def forward(self, x: Irreps, edges: Edges) -> Irreps:
+        """Features of neighbors to sums on centers."""
+        mixed = self.mix(x)
+        packed = torch.cat([mixed.scalars[:, None], mixed.vectors, mixed.tensors], 1) * self.norm
+        scalars, vectors, tensors = packed.index_select(0, edges.neighbors).split([1, 3, 5], 1)
+        radial = self.radial(edges).unflatten(1, (7, self.channels))
+        along, across, zero, one, two, vector, tensor = radial.split(1, 1)
+        scalars = scalars + along * (vectors * edges.directions).mean(1, keepdim=True)
+        scalars = scalars + across * (tensors * edges.squares).mean(1, keepdim=True)
+        messages = Irreps(
+            (zero * scalars)[:, 0],
+            edges.directions * (one * scalars) + vector * vectors,
+            edges.squares * (two * scalars) + tensor * tensors,
+        )
+        return gather(messages, edges, len(x.scalars))
+
+
+class Update(nn.Module):
+    """Products of the sums A, mixed and added to the atom's own features."""
+
+    def __init__(self, elements: int, channels: int) -> None:
+        super().__init__()
+        same = (channels, channels, channels)
+        self.mix = Mix(same, channels)
+        self.second = Product(elements, channels)
+        self.third = Product(elements, channels)
+        self.join = Mix((3 * channels, 3 * channels, 3 * channels), channels)
+        self.own = Scale(elements, same, mean=0.0, spread=0.5)
+
+    def forward(self, sums: Irreps, x: Irreps, species: Tensor) -> Irreps:
+        """x_i' of the module docstring."""
+        mixed = self.mix(sums)
+        second = self.second(mixed, mixed, species)
+        third = self.third(second, mixed, species)
+        new, own = self.join(concatenate([mixed, second, third])), self.own(x, species)
+        return Irreps(*(a + b for a, b in zip(new, own, strict=True)))

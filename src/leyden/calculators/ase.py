@@ -1,0 +1,95 @@
+"""ASE calculator: energy, free_energy, forces, stress, charges, dipole, E_short, E_long, Born charges.
+
+Units are ASE's (eV, Å, e); free_energy equals energy; dipole in e Å about the origin, of open structures only.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from leyden.checks import InputError
+from leyden.derivatives import forces
+from leyden.potential import Potential
+from leyden.properties import born_charges
+from leyden.storage import load, metadata
+from leyden.system import CHARGE_KEYS, System
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class LeydenCalculator(Calculator):
+    """A potential, or the folder of one, as an ASE calculator.
+
+    charge and multiplicity: given here, or read from atoms.info (total_charge, total_spin). A model that was trained on charged
+    structures demands one of the two; otherwise structures are neutral.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy", "free_energy", "forces", "stress", "charges", "dipole", "E_short", "E_long", "born_effective_charges",
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        potential: str | Path | Potential,
+        device: str = "cpu",
+        dtype: str = "float64",
+        charge: float | None = None,
+        multiplicity: float | None = None,
+    ) -> None:
+        super().__init__()
+        if dtype not in DTYPES:
+            raise InputError(f"dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}.")
+        self.demands_charge = False
+        if not isinstance(potential, Potential):
+            self.demands_charge = any(metadata(potential).get("total_charges", []))
+            potential = load(potential)
+        self.potential = potential.to(device=device, dtype=DTYPES[dtype])
+        self.potential.requires_grad_(False)
+        self.device, self.dtype, self.charge, self.multiplicity = device, DTYPES[dtype], charge, multiplicity
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill results. Raises InputError for structures the model cannot evaluate."""
+        super().calculate(atoms, properties, system_changes)
+        system = self._system(self.atoms)
+        periodic = bool(system.pbc.all())
+        found = forces(self.potential, system, stress=periodic)
+        output = found.output
+        self.results: dict[str, Any] = {
+            "energy": output.energy.item(),
+            "free_energy": output.energy.item(),
+            "forces": found.forces.cpu().double().numpy(),
+            "E_short": output.energy_short.item(),
+            "E_long": output.energy_long.item(),
+        }
+        if found.stress is not None:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(found.stress[0].cpu().double().numpy())
+        if output.charges is not None and output.dipole is not None:
+            self.results["charges"] = output.charges.cpu().double().numpy()
+            if not system.pbc.any():
+                self.results["dipole"] = output.dipole[0].cpu().double().numpy()
+        if "born_effective_charges" in properties:
+            self.results["born_effective_charges"] = born_charges(self.potential, system).cpu().double().numpy()
+        for name in properties:
+            if name not in self.results:
+                raise PropertyNotImplementedError(
+                    f"{name} needs {'an open' if name == 'dipole' else 'a periodic'} structure"
+                    + ("." if self.potential.charges is not None or name == "stress" else ", and a model with charges.")
+                )
+
+    def _system(self, atoms: Atoms) -> System:
+        if self.demands_charge and self.charge is None and not any(key in atoms.info for key in CHARGE_KEYS):
+            raise InputError(
+                "total_charge: expected the total charge of the structure, as this model was trained on charged ones; set"
+                " atoms.info['total_charge'] or LeydenCalculator(charge=...), 0 for neutral."
+            )
+        return System.from_ase(atoms, self.charge, self.multiplicity).to(self.device, self.dtype)

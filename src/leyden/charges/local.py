@@ -1,0 +1,98 @@
+"""Local (latent) charges: p = p_loc(h), then shifted onto sum_i q_i = Q if asked; U = 0, or minus the self-interaction.
+
+Kim & Cheng (arXiv 2408.15165): charges are read from the features of each atom and learned from energies and forces only.
+The shift spreads the missing charge evenly, or in proportion to a learned softness (Baldwin et al., arXiv 2603.14700).
+The energy of a neutral structure does not change under q -> -q: the sign is chosen so that electronegative elements are negative.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from leyden import segment
+from leyden.charges.electronegativity import electronegativity
+from leyden.charges.model import ChargeModel
+from leyden.charges.readout import Invariant, Vector, element_table
+from leyden.checks import require
+from leyden.coulomb import BoundCoulomb
+from leyden.coulomb.pair import self_interaction
+from leyden.density import GaussianBasis
+from leyden.features import Channels, Features
+from leyden.solve import Solution, Status, onto_plane
+from leyden.system import System
+
+MODES = ("free", "shift", "softness")
+SMALLEST_SOFTNESS = 1e-3
+INITIAL_CHARGE = 0.1
+"""Charge (e) for each unit of electronegativity with which training starts."""
+
+
+class Local(ChargeModel):
+    """Latent charges, and dipoles if the basis has lmax 1.
+
+    mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of each
+    Gaussian with itself; scale: physical charge = scale * latent charge, sqrt(eps_inf) in a bulk, 1 in the gas phase.
+    """
+
+    def __init__(
+        self,
+        channels: Channels,
+        elements: tuple[int, ...],
+        basis: GaussianBasis,
+        mode: str = "softness",
+        self_interaction: bool = False,
+        scale: float = 1.0,
+        hidden: int = 32,
+    ) -> None:
+        super().__init__()
+        require(mode in MODES, f"charges.Local: expected mode to be one of {MODES}, got {mode!r}.")
+        require(
+            basis.lmax == 0 or channels.vectors > 0,
+            "charges.Local: latent dipoles need a backbone with vector features, and this one has none.",
+        )
+        self.basis, self.mode, self.self_interaction, self.scale, self.hidden = (
+            basis,
+            mode,
+            self_interaction,
+            scale,
+            hidden,
+        )
+        chi = torch.tensor([electronegativity(z) for z in elements])
+        self.register_buffer("element", element_table(elements), persistent=False)
+        self.register_buffer("sign", torch.ones(()))
+        self.charge = Invariant(channels.scalars, hidden, INITIAL_CHARGE * (chi.mean() - chi))
+        self.softness = Invariant(channels.scalars, hidden, torch.zeros_like(chi)) if mode == "softness" else None
+        self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
+
+    def solve(self, features: Features, coulomb: BoundCoulomb, external: Tensor, system: System) -> Solution:
+        """Read the density from the features and shift it onto the total charge."""
+        element = self.element[system.numbers]
+        density = self.sign * self.charge(features.scalars, element)[:, None]
+        if self.dipole is not None:
+            density = torch.cat([density, self.sign * self.dipole(features.scalars, features.vectors)], 1)
+        if self.mode != "free":
+            density = onto_plane(density, system.charge, self._weights(features, element), system.index)
+        zero = torch.zeros_like(system.charge)
+        return Solution(density, zero.long(), zero, Status.DIRECT)
+
+    def energy(self, density: Tensor, features: Features, system: System) -> Tensor:
+        """0, or minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,) eV."""
+        if self.self_interaction:
+            return torch.zeros_like(system.charge)
+        own = self_interaction(self.basis.widths(system.numbers, density.dtype), self.basis.dim)
+        return segment.total(-0.5 * (density * own * density).sum(1), system.index, system.count)
+
+    def orient(self, numbers: Tensor, charges: Tensor) -> bool:
+        """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.
+
+        Only for data whose structures are all neutral: there the energies stay exactly what they were.
+        """
+        chi = charges.new_tensor([electronegativity(z) for z in numbers.tolist()])
+        wrong = bool(((chi - chi.mean()) * (charges - charges.mean())).sum() > 0)
+        if wrong:
+            self.sign.neg_()
+        return wrong
+
+    def _weights(self, features: Features, element: Tensor) -> Tensor:
+        if self.softness is None:
+            return torch.ones_like(features.scalars[:, 0])
+        return nn.functional.softplus(self.softness(features.scalars, element)) + SMALLEST_SOFTNESS

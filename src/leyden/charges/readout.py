@@ -1,0 +1,45 @@
+"""Readouts: features -> density coefficients and per-atom parameters, equivariant by construction."""
+
+import torch
+from torch import Tensor, nn
+
+SMALL = 0.02
+"""Scale of the initial readout weights: training starts from charges near their bias and dipoles near zero."""
+
+
+class Invariant(nn.Module):
+    """scalars (N, K) -> (N,): a perceptron plus a bias for each element."""
+
+    def __init__(self, scalars: int, hidden: int, bias: Tensor) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(scalars, hidden), nn.SiLU(), nn.Linear(hidden, 1, bias=False))
+        self.bias = nn.Parameter(bias.clone())
+        with torch.no_grad():
+            self.layers[2].weight.mul_(SMALL)
+
+    def forward(self, scalars: Tensor, element: Tensor) -> Tensor:
+        """Scalars (N, K) and element positions (N,) -> (N,)."""
+        return self.layers(scalars)[:, 0] + self.bias[element]
+
+
+class Vector(nn.Module):
+    """vectors (N, 3, K), gated by scalars -> (N, 3): a channel mix whose weights depend on the scalars."""
+
+    def __init__(self, scalars: int, vectors: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(scalars, vectors)
+        self.mix = nn.Linear(vectors, 1, bias=False)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.ones_(self.gate.bias)
+        nn.init.normal_(self.mix.weight, std=SMALL)
+
+    def forward(self, scalars: Tensor, vectors: Tensor) -> Tensor:
+        """Scalars (N, K0), vectors (N, 3, K1) -> (N, 3)."""
+        return self.mix(vectors * self.gate(scalars)[:, None, :])[..., 0]
+
+
+def element_table(elements: tuple[int, ...]) -> Tensor:
+    """Position of each atomic number among the sorted elements, (119,), -1 for the others."""
+    table = torch.full((119,), -1, dtype=torch.long)
+    table[torch.tensor(elements)] = torch.arange(len(elements))
+    return table

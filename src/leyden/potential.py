@@ -1,0 +1,78 @@
+"""The potential: E[R, p] = E_0 + E_sr(R) + U(p; h) + 1/2 <p|V|p> + <p|v_ext>."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from leyden import segment
+from leyden.backbones.backbone import Backbone
+from leyden.baseline import Baseline
+from leyden.charges.model import ChargeModel
+from leyden.checks import InputError, require
+from leyden.coulomb import Coulomb
+from leyden.density import dipole
+from leyden.density.moments import field_coupling
+from leyden.neighbors import Graph, NeighborList, neighbor_list
+from leyden.solve import Solution
+from leyden.system import System
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a potential gives: energy (S,) eV in float64, its parts energy_short and energy_long (S,), and without the reference.
+
+    density (N, dim), charges (N,) latent, in e; dipole (S, 3) e Å about the origin of the coordinates; solution: how the
+    density was found. These four are None for a short-range model.
+    """
+
+    energy: Tensor
+    energy_short: Tensor
+    energy_long: Tensor
+    density: Tensor | None = None
+    dipole: Tensor | None = None
+    solution: Solution | None = None
+
+    @property
+    def charges(self) -> Tensor | None:
+        """Latent charges (N,) in e."""
+        return None if self.density is None else self.density[:, 0]
+
+
+class Potential(nn.Module):
+    """A short-range backbone with a charge model (None: short-range only), a Coulomb operator and reference energies."""
+
+    def __init__(
+        self, backbone: Backbone, charges: ChargeModel | None, coulomb: Coulomb | None, baseline: Baseline
+    ) -> None:
+        super().__init__()
+        self.backbone, self.charges, self.coulomb, self.baseline = backbone, charges, coulomb or Coulomb(), baseline
+
+    def forward(self, system: System, pairs: NeighborList | None = None) -> Output:
+        """Evaluate a batch; pairs within the backbone's cutoff are found here unless given."""
+        pairs = pairs or neighbor_list(system, self.backbone.cutoff)
+        features = self.backbone(Graph.of(system, pairs))
+        short = segment.total(features.energy, system.index, system.count)
+        reference = self.baseline(system)
+        self._check_field(system)
+        if self.charges is None:
+            return Output(reference + short, short, short * 0)
+        bound = self.coulomb.bind(system, self.charges.basis)
+        external = field_coupling(system, self.charges.basis.dim)
+        solution = self.charges.solve(features, bound, external, system)
+        density = solution.density
+        coupling = segment.total((density * external).sum(1), system.index, system.count)
+        long = self.charges.energy(density, features, system) + bound.energy(density) + coupling
+        return Output(reference + short + long, short, long, density, dipole(density, system), solution)
+
+    def _check_field(self, system: System) -> None:
+        """A field acts on charges of open structures; anything else would be silently wrong."""
+        if not system.field.any():
+            return
+        require(
+            self.charges is not None,
+            "external_field: expected no field, as this model has no charges to act on; drop it.",
+        )
+        if (system.field.any(1) & system.pbc.any(1)).any():
+            raise InputError(
+                "external_field: expected open structures, got a periodic one; drop the field or set pbc to False."
+            )

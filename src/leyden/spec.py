@@ -1,0 +1,109 @@
+"""What a potential is made of, as plain validated data: the config section `model`, and the config.yaml of a model folder."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from leyden.backbones.cartesian import Cartesian
+from leyden.baseline import Baseline
+from leyden.charges import Local
+from leyden.coulomb import Coulomb
+from leyden.density import GaussianBasis
+from leyden.potential import Potential
+
+
+class Section(BaseModel):
+    """A part of a config: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CartesianSpec(Section):
+    """The built-in equivariant network; see leyden.backbones.Cartesian."""
+
+    kind: Literal["cartesian"] = "cartesian"
+    cutoff: float = Field(4.5, gt=0.5, description="Å")
+    channels: int = Field(32, ge=1)
+    layers: int = Field(2, ge=1)
+
+
+class LocalSpec(Section):
+    """Latent charges; see leyden.charges.Local."""
+
+    kind: Literal["local"] = "local"
+    mode: Literal["free", "shift", "softness"] = "softness"
+    dipoles: bool = False
+    width: float | dict[int, float] = Field(0.7071067811865476, description="Å, standard deviation of the density")
+    self_interaction: bool = False
+    scale: float = Field(1.0, gt=0.0, description="physical charge = scale * latent charge; sqrt(eps_inf) in a bulk")
+
+
+class CoulombSpec(Section):
+    """The Coulomb operator; see leyden.Coulomb."""
+
+    accuracy: float = Field(1e-5, gt=0.0, lt=0.1)
+    method: Literal["auto", "direct", "reciprocal"] = "auto"
+    charged: Literal["background", "error"] = "background"
+
+
+class ModelSpec(Section):
+    """Backbone, charge model (null: short-range only) and Coulomb operator."""
+
+    backbone: CartesianSpec = CartesianSpec()
+    charges: LocalSpec | None = LocalSpec()
+    coulomb: CoulombSpec = CoulombSpec()
+
+
+class PotentialSpec(ModelSpec):
+    """A ModelSpec with what the training data determined: elements, mean number of neighbors, reference energies."""
+
+    elements: tuple[int, ...]
+    average_neighbors: float
+    baseline: dict[int, float]
+
+
+def build(spec: PotentialSpec) -> Potential:
+    """A potential with fresh weights."""
+    backbone = Cartesian(
+        spec.elements,
+        cutoff=spec.backbone.cutoff,
+        channels=spec.backbone.channels,
+        layers=spec.backbone.layers,
+        average_neighbors=spec.average_neighbors,
+    )
+    coulomb = Coulomb(spec.coulomb.accuracy, spec.coulomb.method, spec.coulomb.charged)
+    charges = None
+    if spec.charges is not None:
+        basis = GaussianBasis(spec.charges.width, int(spec.charges.dipoles))
+        charges = Local(
+            backbone.channels,
+            spec.elements,
+            basis,
+            spec.charges.mode,
+            spec.charges.self_interaction,
+            spec.charges.scale,
+        )
+    return Potential(backbone, charges, coulomb, Baseline(spec.baseline))
+
+
+def describe(potential: Potential) -> PotentialSpec:
+    """The spec from which `build` makes a potential of the same form."""
+    backbone, charges, coulomb = potential.backbone, potential.charges, potential.coulomb
+    if not isinstance(backbone, Cartesian) or not isinstance(charges, Local | None):
+        raise TypeError(f"describe: expected a Cartesian backbone and Local charges, got {backbone} and {charges}")
+    return PotentialSpec(
+        backbone=CartesianSpec(cutoff=backbone.cutoff, channels=backbone.width, layers=backbone.depth),
+        charges=None
+        if charges is None
+        else LocalSpec(
+            mode=charges.mode,
+            dipoles=charges.basis.lmax > 0,
+            width=charges.basis.width,
+            self_interaction=charges.self_interaction,
+            scale=charges.scale,
+        ),
+        coulomb=CoulombSpec(accuracy=coulomb.accuracy, method=coulomb.method, charged=coulomb.charged),
+        elements=backbone.elements,
+        average_neighbors=backbone.average_neighbors,
+        baseline=potential.baseline.energies,
+    )

@@ -1,0 +1,100 @@
+"""Model folder: config.yaml (what it is made of), model.safetensors (weights), metadata.json (units, versions, provenance).
+
+Loading reads data only; nothing in a model folder is executed.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import yaml
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from leyden.checks import InputError
+from leyden.potential import Potential
+from leyden.spec import PotentialSpec, build, describe
+from leyden.units import COULOMB
+
+FORMAT = 1
+"""Version of the folder's layout; raised when a change makes older folders unreadable."""
+
+FILES = ("config.yaml", "model.safetensors", "metadata.json")
+
+
+def save(potential: Potential, folder: str | Path, metadata: Mapping[str, object] | None = None) -> Path:
+    """Write a model folder and return its path; metadata (JSON values) is added to format, units and constants.
+
+    Raises InputError where the folder cannot be written.
+    """
+    folder = Path(folder)
+    about = {"format": FORMAT, "units": {"energy": "eV", "length": "Å", "charge": "e"}, "coulomb_constant": COULOMB}
+    spec = describe(potential).model_dump(mode="json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / FILES[0], yaml.safe_dump(spec, sort_keys=False).encode())
+        weights = {name: value.detach().cpu().contiguous().clone() for name, value in potential.state_dict().items()}
+        save_file(weights, folder / f".{FILES[1]}")
+        os.replace(folder / f".{FILES[1]}", folder / FILES[1])
+        _replace(folder / FILES[2], json.dumps({**about, **(metadata or {})}, indent=2).encode())
+    except OSError as error:
+        raise InputError(
+            f"{folder}: expected a folder that can be written, got {error.strerror}; choose another."
+        ) from None
+    return folder
+
+
+def load(folder: str | Path, dtype: torch.dtype | None = None) -> Potential:
+    """Read a model folder; weights keep their dtype unless one is given.
+
+    Raises InputError for a folder that is incomplete, damaged, or written in another format.
+    """
+    folder = Path(folder)
+    about = metadata(folder)
+    if about.get("format") != FORMAT:
+        raise InputError(
+            f"{folder}: expected a model folder of format {FORMAT}, got {about.get('format')!r}; load it with the version of"
+            f" Leyden that wrote it ({about.get('versions', {}).get('leyden', 'unknown')}) or train again."
+        )
+    try:
+        spec = PotentialSpec.model_validate(yaml.safe_load((folder / FILES[0]).read_text()))
+        weights = load_file(folder / FILES[1])
+        potential = build(spec)
+        floating = next(w.dtype for w in weights.values() if w.is_floating_point())
+        potential.to(floating).load_state_dict(weights)
+    except (ValidationError, yaml.YAMLError, SafetensorError, RuntimeError) as error:
+        raise InputError(
+            f"{folder}: expected an intact model folder, got: {_first_line(error)}; copy it again."
+        ) from None
+    return potential.to(dtype) if dtype else potential
+
+
+def metadata(folder: str | Path) -> dict:
+    """The metadata of a model folder. Raises InputError if it is not one."""
+    folder = Path(folder)
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder}: expected a model folder with {', '.join(FILES)}, found no {', '.join(missing)}; give the path of a"
+            " folder that `leyden train` wrote, such as runs/NAME/best."
+        )
+    try:
+        return json.loads((folder / FILES[2]).read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{folder / FILES[2]}: expected JSON, got: {_first_line(error)}; copy the folder again."
+        ) from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file in one step, so that a reader never meets half of it."""
+    partial = path.with_name(f".{path.name}")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,5 @@
+"""Contract suites: a new part inherits one of them in its own test file."""
+
+import pytest
+
+pytest.register_assert_rewrite("leyden.testing.backbone", "leyden.testing.operator")

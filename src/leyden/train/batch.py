@@ -1,0 +1,95 @@
+"""Labelled structures and flat batches of them; a label that a structure lacks is NaN in a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from leyden.checks import require
+from leyden.neighbors import NeighborList
+from leyden.system import System
+from leyden.train.keys import LABELS, Property
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Reference values of S structures with N atoms in all; None where no structure has one, NaN where some lack it.
+
+    energy (S,) eV, always float64; forces (N, 3) eV/Å; stress (S, 3, 3) eV/Å^3; dipole (S, 3) e Å; charges (N,) e;
+    born_effective_charges (N, 3, 3) e, row = polarization, column = displacement; quadrupole (S, 3, 3) e Å^2,
+    traceless; polarizability (S, 3, 3) Å^3.
+    """
+
+    energy: Tensor | None = None
+    forces: Tensor | None = None
+    stress: Tensor | None = None
+    dipole: Tensor | None = None
+    charges: Tensor | None = None
+    born_effective_charges: Tensor | None = None
+    quadrupole: Tensor | None = None
+    polarizability: Tensor | None = None
+
+    def present(self) -> dict[str, Tensor]:
+        """The labels that are there, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "Labels":
+        """Move to a device and convert to a dtype; energies stay float64."""
+        return Labels(
+            **{k: v.to(device=device, dtype=None if k == "energy" else dtype) for k, v in self.present().items()}
+        )
+
+    @staticmethod
+    def join(parts: Sequence["Labels"], sizes: Sequence[int]) -> "Labels":
+        """Concatenate the labels of single structures with the given numbers of atoms."""
+        joined = {}
+        for prop in LABELS:
+            values = [part.present().get(prop.name) for part in parts]
+            if any(v is not None for v in values):
+                joined[prop.name] = torch.cat(
+                    [_absent(prop, n) if v is None else v for v, n in zip(values, sizes, strict=True)]
+                )
+        return Labels(**joined)
+
+
+def _absent(prop: Property, atoms: int) -> Tensor:
+    """NaN in the shape that a label of one structure has."""
+    return torch.full((atoms if prop.per_atom else 1, *prop.shape), torch.nan, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One labelled structure: a System with S = 1, its labels, its kind, its pairs, and where it came from."""
+
+    system: System
+    labels: Labels
+    config_type: str = "default"
+    pairs: NeighborList | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """S structures with their pairs and labels."""
+
+    system: System
+    pairs: NeighborList
+    labels: Labels
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "Batch":
+        """Move to a device and convert to a dtype; energy labels stay float64."""
+        return Batch(self.system.to(device, dtype), self.pairs.to(device, dtype), self.labels.to(device, dtype))
+
+
+def collate(frames: Sequence[Frame]) -> Batch:
+    """Join frames that have their pairs (see with_pairs). Raises InputError if there are none or one lacks them."""
+    pairs = [frame.pairs for frame in frames if frame.pairs is not None]
+    require(len(frames) > 0, "collate: expected at least one frame, got none.")
+    require(len(pairs) == len(frames), "collate: expected neighbor lists, got frames without; call with_pairs.")
+    sizes = [len(frame.system.positions) for frame in frames]
+    return Batch(
+        System.join([frame.system for frame in frames]),
+        NeighborList.join(pairs, sizes),
+        Labels.join([frame.labels for frame in frames], sizes),
+    )

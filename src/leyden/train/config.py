@@ -1,0 +1,150 @@
+"""The training config: one YAML file, validated; presets; key=value overrides; unknown keys are errors with the nearest valid one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from leyden.checks import InputError, nearest
+from leyden.spec import LocalSpec, ModelSpec, Section
+
+
+class DataSection(Section):
+    """Files, and how to read them."""
+
+    train: Path
+    validation: Path | None = Field(
+        None, description="a file; without one, a fraction of the training file is held out"
+    )
+    validation_fraction: float = Field(0.1, gt=0.0, lt=1.0)
+    test: Path | None = Field(None, description="evaluated after training, for the report")
+    keys: dict[str, str] = Field({}, description="where to read a property from, for example {forces: my_forces}")
+    pbc: bool | None = Field(None, description="overrides the periodicity that the files state")
+
+
+class LossSection(Section):
+    """Weights of squared errors: energy and virial in eV/atom, forces in eV/Å, dipole in e Å per square root of atoms."""
+
+    energy: float = Field(1.0, ge=0.0)
+    forces: float = Field(10.0, ge=0.0)
+    stress: float = Field(0.0, ge=0.0)
+    dipole: float = Field(0.0, ge=0.0)
+
+    def wanted(self) -> list[str]:
+        """Labels with a weight."""
+        return [name for name, weight in self.model_dump().items() if weight > 0.0]
+
+
+class OptimizerSection(Section):
+    """AdamW with a linear warm-up and a cosine decay to final_fraction of the learning rate; averaged weights are kept."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(5, ge=1)
+    learning_rate: float = Field(5e-3, gt=0.0)
+    final_fraction: float = Field(0.01, gt=0.0, le=1.0)
+    warmup_steps: int = Field(50, ge=0)
+    weight_decay: float = Field(1e-6, ge=0.0)
+    ema_decay: float = Field(0.99, ge=0.0, lt=1.0)
+    clip_gradient: float = Field(10.0, gt=0.0)
+
+
+class HardwareSection(Section):
+    """Where to run: handed to lightning's Trainer."""
+
+    accelerator: str = "auto"
+    devices: int = Field(1, ge=1)
+    strategy: str = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+class Config(Section):
+    """Everything that determines a training run."""
+
+    output: Path = Path("runs/leyden")
+    seed: int = 0
+    data: DataSection
+    model: ModelSpec = ModelSpec()
+    loss: LossSection = LossSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    hardware: HardwareSection = HardwareSection()
+
+
+PRESETS: dict[str, ModelSpec] = {
+    "short-range": ModelSpec(charges=None),
+    "les": ModelSpec(charges=LocalSpec()),
+    "les-multipole": ModelSpec(charges=LocalSpec(dipoles=True)),
+}
+
+
+def preset(name: str, train: Path) -> Config:
+    """The config of a preset for a training file. Raises InputError for an unknown preset."""
+    if name not in PRESETS:
+        raise InputError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}{nearest(name, PRESETS)}.")
+    return Config(output=Path("runs") / name, data=DataSection(train=train), model=PRESETS[name])
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML config and apply key=value overrides such as optimizer.epochs=50. Raises InputError with the remedy."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a config file, got {error.strerror}; write one with `leyden init`."
+        ) from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: expected YAML, got: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path}: expected a config with a section 'data', got {type(content).__name__}; see `leyden init`."
+        )
+    for override in overrides:
+        _override(content, override)
+    return validated(content, str(path))
+
+
+def validated(content: dict[str, Any], where: str) -> Config:
+    """A Config from plain data. Raises InputError that names the key, what was expected and what came."""
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_sentence(error)}") from None
+
+
+def dump(config: Config) -> str:
+    """The config as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise InputError(f"override: expected key=value such as optimizer.epochs=50, got {override!r}.")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise InputError(f"override {override!r}: expected {section!r} to be a section, got a value.")
+    content[last] = yaml.safe_load(value)
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first error, with the nearest valid key for an unknown one."""
+    first = error.errors()[0]
+    place = [part for part in first["loc"] if isinstance(part, str)]
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(place[:-1])
+        return f"unknown key '{'.'.join(place)}'{nearest(place[-1], known)}; expected one of {', '.join(known)}."
+    got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+    return f"key '{'.'.join(place)}': {first['msg'][0].lower()}{first['msg'][1:]}{got}."
+
+
+def _known_keys(sections: list[str]) -> list[str]:
+    """Valid keys of a section, given by its path."""
+    model: Any = Config
+    for section in sections:
+        annotation = model.model_fields[section].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(o for o in options if isinstance(o, type) and issubclass(o, Section))
+    return list(model.model_fields)

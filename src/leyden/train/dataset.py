@@ -1,0 +1,103 @@
+"""From a config to frames: read, split, checked against what the loss wants, with neighbor lists and reference energies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from leyden.baseline import Baseline
+from leyden.checks import InputError
+from leyden.spec import PotentialSpec
+from leyden.train.config import Config
+from leyden.train.data import Frame, FrameSet, collate, random_split, read_frames, with_pairs
+from leyden.train.sampler import EpochShuffle
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Frames of a run with their pairs, in float64; what reading them said; hashes of the files."""
+
+    train: list[Frame]
+    validation: list[Frame]
+    notes: list[str]
+    warnings: list[str]
+    hashes: dict[str, str]
+
+
+def load_data(config: Config) -> TrainingData:
+    """Read the files of a config. Raises InputError for missing labels and impossible requests."""
+    wanted = config.loss.wanted()
+    files = [_read(config.data.train, config, wanted)]
+    if config.data.validation is not None:
+        files.append(_read(config.data.validation, config, wanted))
+        train, validation = files[0].frames, files[1].frames
+    else:
+        train, validation = random_split(files[0].frames, config.data.validation_fraction, config.seed)
+    _check(train + validation, wanted)
+    cutoff = config.model.backbone.cutoff
+    return TrainingData(
+        with_pairs(train, cutoff),
+        with_pairs(validation, cutoff),
+        list(dict.fromkeys(note for file in files for note in file.notes)),
+        list(dict.fromkeys(warning for file in files for warning in file.warnings)),
+        {str(file.path): file.sha256 for file in files},
+    )
+
+
+def potential_spec(config: Config, frames: Sequence[Frame]) -> PotentialSpec:
+    """The model of the config, completed by what the training frames determine."""
+    systems = [frame.system for frame in frames]
+    energies = [float(frame.labels.energy) for frame in frames if frame.labels.energy is not None]
+    pairs = sum(len(frame.pairs.centers) for frame in frames if frame.pairs is not None)
+    atoms = sum(len(system.positions) for system in systems)
+    return PotentialSpec(
+        **config.model.model_dump(),
+        elements=tuple(sorted({z for system in systems for z in system.numbers.tolist()})),
+        average_neighbors=max(1.0, pairs / atoms),
+        baseline=Baseline.fit(systems, energies).energies if len(energies) == len(systems) else {},
+    )
+
+
+def loaders(data: TrainingData, config: Config, rank: int, world: int) -> tuple[DataLoader[Frame], DataLoader[Frame]]:
+    """Training batches in an order fixed by seed and epoch, and validation batches, for one of several processes."""
+    dtype = getattr(torch, config.hardware.dtype)
+    train, validation = ([_cast(frame, dtype) for frame in part] for part in (data.train, data.validation))
+    size = config.optimizer.batch_size
+    order = EpochShuffle(len(train), config.seed, rank, world)
+    return (
+        DataLoader(train, size, sampler=order, collate_fn=collate),  # type: ignore[arg-type]
+        DataLoader(validation[rank::world], 2 * size, collate_fn=collate),  # type: ignore[arg-type]
+    )
+
+
+def steps_per_epoch(frames: int, batch_size: int, world: int) -> int:
+    """Optimizer steps of one epoch."""
+    return -(-(-(-frames // world)) // batch_size)
+
+
+def _read(path: Path, config: Config, wanted: Sequence[str]) -> FrameSet:
+    return read_frames(path, keys=config.data.keys, partial=wanted, required=(), pbc=config.data.pbc)
+
+
+def _check(frames: Sequence[Frame], wanted: Sequence[str]) -> None:
+    """Requests that cannot mean what the user hopes."""
+    periodic = [frame.system.pbc.any().item() for frame in frames]
+    if "dipole" in wanted and any(periodic):
+        raise InputError(
+            "loss.dipole: expected open structures, got periodic ones, whose dipole is defined modulo a cell vector; set"
+            " loss.dipole=0."
+        )
+    if "stress" in wanted and not all(periodic):
+        raise InputError("loss.stress: expected periodic structures, got open ones; set loss.stress=0.")
+
+
+def _cast(frame: Frame, dtype: torch.dtype) -> Frame:
+    assert frame.pairs is not None
+    return replace(
+        frame,
+        system=frame.system.to(dtype=dtype),
+        pairs=frame.pairs.to(dtype=dtype),
+        labels=frame.labels.to(dtype=dtype),
+    )

@@ -1,0 +1,90 @@
+"""A potential on labelled frames: errors of every label, the split of the energy, the latent charges."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leyden.density.moments import quadrupole
+from leyden.derivatives import Derivatives, forces
+from leyden.potential import Potential
+from leyden.properties import born_charges
+from leyden.system import System
+from leyden.train.batch import Batch, Frame, collate
+from leyden.train.metrics import Evaluation, Parity
+from leyden.train.progress import track
+
+Row = tuple[str, str, Tensor, Tensor, Tensor]
+"""Name, unit, reference, predicted, frame of each entry."""
+
+
+def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8) -> Evaluation:
+    """Evaluate frames that have their pairs (with_pairs), in the potential's dtype."""
+    dtype = next(potential.parameters()).dtype
+    rows: dict[str, list[Row]] = defaultdict(list)
+    short, long, charges = [], [], []
+    started = time.perf_counter()
+    for start in track(range(0, len(frames), batch_size), "evaluating"):
+        batch = collate(frames[start : start + batch_size]).to(dtype=dtype)
+        periodic = bool(batch.system.pbc.all(1).any())
+        found = forces(potential, batch.system, batch.pairs, stress=periodic)
+        for row in _rows(potential, batch, found):
+            rows[row[0]].append((*row[:4], row[4] + start))
+        short.append(found.output.energy_short)
+        long.append(found.output.energy_long)
+        if found.output.charges is not None:
+            charges.append(found.output.charges)
+    systems = [frame.system for frame in frames]
+    return Evaluation(
+        parities={name: _parity(parts) for name, parts in rows.items()},
+        config_type=[frame.config_type for frame in frames],
+        energy_short=_numpy(torch.cat(short)),
+        energy_long=_numpy(torch.cat(long)),
+        atoms=np.array([len(system.positions) for system in systems]),
+        numbers=torch.cat([system.numbers for system in systems]).numpy(),
+        charges=_numpy(torch.cat(charges)) if charges else None,
+        total_charge=_numpy(torch.cat([system.charge for system in systems])),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
+    """Reference and prediction of every label that this batch has and the potential can give."""
+    system, labels, output = batch.system, batch.labels, found.output
+    frame, atom = torch.arange(system.count), system.index
+    no_moments = bool(system.pbc.any()) or output.density is None
+    offered: list[tuple[str, str, Tensor | None, Callable[[], Tensor | None], Tensor]] = [
+        ("energy", "eV/atom", labels.energy, lambda: output.energy, frame),
+        ("forces", "eV/Å", labels.forces, lambda: found.forces, atom),
+        ("stress", "eV/Å^3", labels.stress, lambda: found.stress, frame),
+        ("dipole", "e Å", labels.dipole, lambda: None if no_moments else output.dipole, frame),
+        ("quadrupole", "e Å^2", labels.quadrupole, lambda: None if no_moments else quadrupole(output.density, system), frame),
+        (
+            "born_effective_charges", "e", labels.born_effective_charges,
+            lambda: None if no_moments else born_charges(potential, system), atom,
+        ),
+    ]  # fmt: skip
+    rows = []
+    for name, unit, label, predict, owner in offered:
+        predicted = predict() if label is not None else None
+        if label is None or predicted is None:
+            continue
+        if name == "energy":
+            label, predicted = label / system.size, predicted / system.size
+        there = ~label.isnan() & ~predicted.isnan()
+        owners = owner.view(-1, *[1] * (label.dim() - 1)).expand_as(label)
+        rows.append((name, unit, label[there], predicted.detach()[there], owners[there]))
+    return rows
+
+
+def _parity(parts: list[Row]) -> Parity:
+    name, unit = parts[0][:2]
+    reference, predicted, frame = (torch.cat([part[n] for part in parts]) for n in (2, 3, 4))  # type: ignore[misc]
+    return Parity(name, unit, _numpy(reference), _numpy(predicted), frame.numpy())
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    return values.detach().cpu().double().numpy()

@@ -1,0 +1,228 @@
+"""The labels and inputs a data file may carry: names, units, shapes, aliases, and where a file keeps them.
+
+ASE moves columns and header entries with plain names (energy, forces, stress, dipole, charges) into the results of
+atoms.calc; both places are searched. One source is chosen for each property and file, so that values of different
+origin are never mixed.
+
+Born effective charges: Z*[i, a, b] = dP_a / dr_ib, row = polarization, column = displacement. The keys `bec` and `BEC`
+come from the LES family of codes, which write row = displacement; they are transposed on reading. (The rotational sum
+rule sum_i Z*_i,ab eps_bcd r_id = eps_acd mu_d holds to 1 % in the published SPICE sets only after that.)
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from ase import Atoms
+
+from leyden.checks import InputError, nearest
+
+Place = Literal["info", "array", "calculator"]
+Key = tuple[Place, str]
+
+GEOMETRY = ("numbers", "positions")
+"""Arrays of every Atoms that are no labels."""
+
+PER_ATOM_RESULTS = ("forces", "charges", "born_effective_charges", "energies", "stresses", "magmoms")
+"""Calculator results with one entry per atom."""
+
+ASE_COLUMNS = {"charge": "charges"}
+"""Columns that ASE renames on reading: the file's name and ASE's."""
+
+CONFIG_TYPE: Key = ("info", "config_type")
+"""The kind of a structure, for colours in plots and weights."""
+
+LES_ORDER = ("bec", "BEC")
+"""Keys whose Born effective charges have row = displacement."""
+
+LABEL_LIKE = re.compile(
+    r"^(ref|dft)_|energ|force|charge|dipole|quadrupole|stress|virial|(^|_)bec($|_)|born|polari[sz]a|field|spin",
+    re.IGNORECASE,
+)
+"""A key that matches and is not used is worth a warning."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """A label or input: canonical key, unit, shape of one entry (per atom or per frame), accepted other keys."""
+
+    name: str
+    key: str
+    unit: str
+    shape: tuple[int, ...]
+    per_atom: bool = False
+    aliases: tuple[str, ...] = ()
+    symmetric: bool = False
+
+    @property
+    def shape_text(self) -> str:
+        """The shape as people write it, for example (N, 3)."""
+        sizes = ["N"] * self.per_atom + [str(n) for n in self.shape]
+        return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})" if sizes else "()"
+
+
+LABELS = (
+    Property(
+        "energy", "REF_energy", "eV", (), aliases=("energy", "ref_energy", "dft_energy", "DFT_energy", "total_energy")
+    ),
+    Property("forces", "REF_forces", "eV/Å", (3,), True, ("forces", "force", "ref_forces", "dft_forces", "DFT_forces")),
+    Property("stress", "REF_stress", "eV/Å^3", (3, 3), aliases=("stress", "ref_stress", "dft_stress"), symmetric=True),
+    Property("dipole", "REF_dipole", "e Å", (3,), aliases=("dipole", "ref_dipole", "dft_dipole")),
+    Property("charges", "REF_charges", "e", (), True, ("charges", "Qs", "ref_charges")),
+    Property(
+        "born_effective_charges", "REF_born_effective_charges", "e", (3, 3), True,
+        ("born_effective_charges", "born", "bec", "BEC"),
+    ),
+    Property("quadrupole", "REF_quadrupole", "e Å^2", (3, 3), aliases=("quadrupole",), symmetric=True),
+    Property("polarizability", "REF_polarizability", "Å^3", (3, 3), aliases=("polarizability",), symmetric=True),
+)  # fmt: skip
+
+INPUTS = (
+    Property("total_charge", "total_charge", "e", (), aliases=("charge",)),
+    Property("total_spin", "total_spin", "2S+1", (), aliases=("spin", "mult", "multiplicity")),
+    Property("external_field", "external_field", "V/Å", (3,)),
+)
+
+PROPERTIES = {p.name: p for p in (*LABELS, *INPUTS)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file keeps a property, and the numbers of the frames that have it."""
+
+    of: Property
+    place: Place
+    key: str
+    frames: tuple[int, ...]
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the 3x3 entries have to be transposed on reading."""
+        return self.of.name == "born_effective_charges" and self.key in LES_ORDER
+
+    def raw(self, atoms: Atoms) -> object | None:
+        """The value in one structure as it stands in the file, or None."""
+        return entries(atoms).get((self.place, self.key))
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What is read from where: sources by property name, the count of every key, and what the user should know."""
+
+    sources: Mapping[str, Source]
+    counts: Mapping[Key, int]
+    frames: int
+    notes: tuple[str, ...]
+    unused: tuple[Key, ...]
+    label_like: tuple[Key, ...]
+
+    def count(self, name: str) -> int:
+        """Number of frames that have a property."""
+        return len(self.sources[name].frames) if name in self.sources else 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence about the keys that look like labels and are not used, if there are any."""
+        if not self.label_like:
+            return ()
+        listed = ", ".join(f"{place} `{key}`" for place, key in self.label_like)
+        return (f"not used, though they look like labels: {listed}; to use one, name it under `keys`.",)
+
+    def taken_for(self, key: Key) -> str:
+        """What a key of the file is taken for."""
+        if key == CONFIG_TYPE:
+            return "kind of structure"
+        for source in self.sources.values():
+            if (source.place, source.key) == key:
+                return source.of.name + (" (transposed)" if source.transposed else "")
+        return "looks like a label, not used" if key in self.label_like else "not used"
+
+    def missing(self, name: str) -> str:
+        """The sentence for a property that no frame has."""
+        if not self.counts:
+            return f"{name}: expected in the file, got no keys at all; add {PROPERTIES[name].key} to the frames."
+        found = sorted({key for _, key in self.counts})
+        return (
+            f"{name}: expected {PROPERTIES[name].key} or {' or '.join(PROPERTIES[name].aliases)}, got the keys"
+            f" {', '.join(found)}{nearest(name, found)}; name the right one under `keys`, for example"
+            f" {{{name}: my_{name}}}."
+        )
+
+
+def entries(atoms: Atoms) -> dict[Key, object]:
+    """Everything a structure carries beside its geometry: header entries, per-atom columns, calculator results."""
+    found: dict[Key, object] = {("info", str(key)): value for key, value in atoms.info.items()}
+    found |= {("array", key): value for key, value in atoms.arrays.items() if key not in GEOMETRY}
+    if atoms.calc is not None:
+        found |= {("calculator", key): value for key, value in atoms.calc.results.items() if value is not None}
+    return found
+
+
+def known(name: str) -> Property:
+    """The property of that name. Raises InputError with the nearest name for an unknown one."""
+    if name not in PROPERTIES:
+        raise InputError(f"keys: expected one of {', '.join(PROPERTIES)}, got {name!r}{nearest(name, PROPERTIES)}.")
+    return PROPERTIES[name]
+
+
+def resolve(frames: Sequence[Atoms], wanted: Mapping[str, str] | None = None) -> Resolution:
+    """Find where the frames keep each property.
+
+    wanted maps names of properties to the keys the user gave for them; those win. Otherwise the canonical key wins
+    over aliases, in the order of the table. Raises InputError for an unknown property or a wanted key no frame has.
+    """
+    where: dict[Key, list[int]] = {}
+    for number, atoms in enumerate(frames):
+        for key in entries(atoms):
+            where.setdefault(key, []).append(number)
+    named = {name: _explicit(known(name), key, where) for name, key in (wanted or {}).items()}
+    sources, notes, used = {}, [], set(named.values())
+    for prop in PROPERTIES.values():
+        free = [key for key in _candidates(prop, where) if key not in used]
+        found = [named[prop.name]] if prop.name in named else free
+        if found:
+            sources[prop.name] = Source(prop, *found[0], tuple(where[found[0]]))
+            notes += _notes(sources[prop.name], found[1:], len(frames))
+            used.update(found)
+    unused = tuple(key for key in where if key not in used)
+    label_like = tuple(key for key in unused if LABEL_LIKE.search(key[1]))
+    return Resolution(sources, {k: len(v) for k, v in where.items()}, len(frames), tuple(notes), unused, label_like)
+
+
+def _candidates(prop: Property, where: Mapping[Key, object]) -> list[Key]:
+    """Keys of the file that hold a property, the best first."""
+    places: tuple[Place, ...] = ("array", "calculator") if prop.per_atom else ("info", "calculator")
+    return [(place, key) for key in (prop.key, *prop.aliases) for place in places if (place, key) in where]
+
+
+def _explicit(prop: Property, key: str, where: Mapping[Key, object]) -> Key:
+    """The key a user named for a property, wherever it is."""
+    places: tuple[Place, ...] = ("array", "calculator", "info") if prop.per_atom else ("info", "calculator", "array")
+    found: list[Key] = [(place, key) for place in places if (place, key) in where]
+    if prop.per_atom and ("calculator", ASE_COLUMNS.get(key, "")) in where:
+        found.insert(0, ("calculator", ASE_COLUMNS[key]))
+    if not found:
+        names = sorted({name for _, name in where})
+        raise InputError(
+            f"{prop.name}: expected the key {key!r} named for it, got only {', '.join(names) or 'no keys'}"
+            f"{nearest(key, names)}; correct `keys`."
+        )
+    return found[0]
+
+
+def _notes(source: Source, others: Sequence[Key], frames: int) -> list[str]:
+    """What to say about a choice: an alias, a transposition, keys passed over, frames without it."""
+    prop, notes = source.of, []
+    if source.key != prop.key:
+        notes.append(f"{prop.name}: read from {source.place} `{source.key}` ({prop.unit})")
+    if source.transposed:
+        notes.append(f"{prop.name}: `{source.key}` has row = displacement and is transposed to row = polarization")
+    notes += [f"{prop.name}: {place} `{key}` is passed over, `{source.key}` is used" for place, key in others]
+    if len(source.frames) < frames:
+        absent = int(np.setdiff1d(np.arange(frames), source.frames)[0])
+        notes.append(
+            f"{prop.name}: {frames - len(source.frames)} of {frames} frames lack it (the first is frame {absent})"
+        )
+    return notes

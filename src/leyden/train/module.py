@@ -1,0 +1,84 @@
+"""What lightning trains: a potential, its loss, its optimizer and the errors it logs."""
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+
+from leyden.derivatives import forces
+from leyden.potential import Potential
+from leyden.train.batch import Batch
+from leyden.train.config import Config
+from leyden.train.loss import loss, squared_errors
+from leyden.units import MILLI
+
+
+class TrainingModule(LightningModule):
+    """Training and validation steps; means of squared errors are kept over an epoch and over processes."""
+
+    def __init__(self, potential: Potential, config: Config, labels: tuple[str, ...], steps: int) -> None:
+        super().__init__()
+        self.potential, self.config, self.labels, self.steps = potential, config, labels, steps
+        self.train_errors = torch.nn.ModuleDict({name: MeanMetric() for name in labels})
+        self.val_errors = torch.nn.ModuleDict({name: MeanMetric() for name in labels})
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """The loss of one batch."""
+        errors = self._errors(batch, create_graph=True)
+        self._record(self.train_errors, errors)
+        return loss(errors, self.config.loss)
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Record the errors of one batch; forces need gradients here, too."""
+        with torch.enable_grad():
+            self._record(self.val_errors, self._errors(batch, create_graph=False))
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW; the learning rate rises linearly, then falls as a cosine to final_fraction."""
+        settings = self.config.optimizer
+        total = self.steps * settings.epochs
+
+        def factor(step: int) -> float:
+            if step < settings.warmup_steps:
+                return (step + 1) / settings.warmup_steps
+            done = min(1.0, (step - settings.warmup_steps) / max(1, total - settings.warmup_steps))
+            return settings.final_fraction + (1 - settings.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
+
+        optimizer = AdamW(
+            self.potential.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Batches know how to move themselves."""
+        return batch.to(device)
+
+    def epoch_summary(self, which: str) -> dict[str, float]:
+        """Loss and root mean square errors (meV/atom, meV/Å, ...) of this epoch so far; which: 'train' or 'val'."""
+        recorded = self.train_errors if which == "train" else self.val_errors
+        means = {name: float(metric.compute()) for name, metric in recorded.items()}
+        weights = self.config.loss.model_dump()
+        out = {f"{which}_loss": sum(weights[name] * value for name, value in means.items() if weights[name] > 0.0)}
+        names = {"energy": "energy_rmse", "forces": "force_rmse", "stress": "virial_rmse", "dipole": "dipole_rmse"}
+        return out | {f"{which}_{names[name]}": math.sqrt(value) / MILLI for name, value in means.items()}
+
+    def reset(self, which: str) -> None:
+        """Forget the errors recorded so far."""
+        for metric in (self.train_errors if which == "train" else self.val_errors).values():
+            metric.reset()
+
+    def _errors(self, batch: Batch, create_graph: bool) -> dict[str, Tensor]:
+        stress = "stress" in self.labels
+        predicted = forces(self.potential, batch.system, batch.pairs, stress=stress, create_graph=create_graph)
+        return squared_errors(predicted, batch.labels, batch.system)
+
+    def _record(self, metrics: torch.nn.ModuleDict, errors: dict[str, Tensor]) -> None:
+        for name in self.labels:
+            if name in errors and len(errors[name]):
+                value = errors[name].detach()
+                metrics[name].update(value.mean(), weight=len(value))

@@ -1,0 +1,13 @@
+"""Direct: the contract of a Coulomb operator in open boundaries."""
+
+from leyden import Coulomb
+from leyden.testing.operator import OpenOperatorContract
+
+
+class TestDirectCharges(OpenOperatorContract):
+    coulomb = Coulomb(method="direct")
+    lmax = 0
+
+
+class TestDirectDipoles(TestDirectCharges):
+    lmax = 1
