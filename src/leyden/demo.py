@@ -96,7 +96,7 @@ def _rows(report: Report, run: Path, test: Path) -> list[Row]:
 
 
 def _rise(curve: FarRange, energy: np.ndarray) -> float:
-    """E at the largest separation minus E at the one closest to 10 Å, eV."""
+    """E at the largest separation minus E at the one closest to 10 Å (both between centres of mass), eV."""
     return float(energy[np.argmax(curve.separation)] - energy[np.argmin(np.abs(curve.separation - FAR))])
 
 

@@ -63,9 +63,10 @@ def concatenate(parts: list[Irreps]) -> Irreps:
 class Mix(nn.Module):
     """Linear mixing of channels, scalars, vectors and tensors each with a matrix of their own."""
 
-    def __init__(self, inputs: tuple[int, int, int], outputs: int) -> None:
+    def __init__(self, inputs: tuple[int, int, int], outputs: tuple[int, int, int]) -> None:
         super().__init__()
-        self.weights = nn.ParameterList([nn.Parameter(torch.randn(n, outputs) / math.sqrt(n)) for n in inputs])
+        shapes = zip(inputs, outputs, strict=True)
+        self.weights = nn.ParameterList([nn.Parameter(torch.randn(n, m) / math.sqrt(n)) for n, m in shapes])
 
     def forward(self, x: Irreps) -> Irreps:
         """Channels of x to the output channels."""
@@ -92,7 +93,7 @@ class Product(nn.Module):
         super().__init__()
         paths = (3 * channels, 4 * channels, 4 * channels)
         self.scale = Scale(elements, paths, mean=0.5, spread=0.2)
-        self.mix = Mix(paths, channels)
+        self.mix = Mix(paths, (channels, channels, channels))
 
     def forward(self, x: Irreps, y: Irreps, species: Tensor) -> Irreps:
         """All products of x with y, scaled and mixed."""

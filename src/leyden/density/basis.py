@@ -4,6 +4,7 @@ phi_00 = exp(-r^2 / 2 sigma^2) / (2 pi sigma^2)^(3/2), and phi_1m = -d/dr_m phi_
 a charge (e) and p_i1..3 a dipole (e Å). sigma is the standard deviation of the density.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -21,8 +22,9 @@ class GaussianBasis:
 
     def __post_init__(self) -> None:
         require(self.lmax in (0, 1), f"GaussianBasis: expected lmax 0 (charges) or 1 (and dipoles), got {self.lmax}.")
-        smallest = min(self.width.values()) if isinstance(self.width, dict) else self.width
-        require(smallest > 0.0, f"GaussianBasis: expected positive widths in Å, got {smallest}.")
+        widths = list(self.width.values()) if isinstance(self.width, dict) else [self.width]
+        fits = len(widths) > 0 and all(0.0 < w < math.inf for w in widths)
+        require(fits, f"GaussianBasis: expected positive widths in Å, got {self.width}.")
 
     @property
     def dim(self) -> int:

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from leyden.charges import Local
+from leyden.checks import InputError
 from leyden.potential import Potential
 from leyden.report.content import FarRange, LearningCurve, Provenance, Report
 from leyden.report.physics_checks import run_checks
-from leyden.report.probe import far_range
+from leyden.report.probe import centre_distance, far_range, fragments
 from leyden.storage import load, metadata
 from leyden.system import System
 from leyden.train.config import Config, dump, load_config
@@ -29,7 +30,7 @@ def assemble(run: Path, test: Path | None = None, baseline: Path | None = None, 
     """The report of a run.
 
     test: labelled structures, by default those of the config (its test file, else its validation frames); baseline: the
-    run folder of a short-range model; scan: structures with `separation` in their header and REF_energy, two ions pulled apart.
+    run folder of a short-range model; scan: structures with REF_energy, two ions pulled apart.
     Raises InputError for folders and files that are not what they should be.
     """
     potential, about = load(run / "best"), metadata(run / "best")
@@ -58,13 +59,14 @@ def _frames(potential: Potential, config: Config, test: Path | None) -> Sequence
 
 
 def _probe(name: str, potential: Potential, other: Potential | None, scan: Path) -> FarRange:
-    frames = [atoms for atoms in load_structures(scan) if atoms.info.get("separation", 0.0) > 0.0]
-    potentials = {name: potential} | ({"short-range": other} if other else {})
+    frames = [atoms for atoms in load_structures(scan) if len(fragments(atoms)) == 2]
+    if not frames:
+        raise InputError(f"{scan}: expected structures of two separate molecules, got none; give another scan.")
     return far_range(
         scan.stem,
-        potentials,
+        {name: potential} | ({"short-range": other} if other else {}),
         frames,
-        [float(atoms.info["separation"]) for atoms in frames],
+        [centre_distance(atoms) for atoms in frames],
         reference=[float(atoms.info["REF_energy"]) for atoms in frames],
     )
 

@@ -68,7 +68,7 @@ class Check:
     @property
     def passed(self) -> bool:
         """Whether |value| is within the tolerance."""
-        return abs(self.value) <= 2 * self.tolerance
+        return abs(self.value) <= self.tolerance
 
     @property
     def severity(self) -> float:

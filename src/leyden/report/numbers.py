@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from leyden.report import summary
+from leyden.report.composition import rows_of
 from leyden.report.content import Check, FarRange, LearningCurve, Report
 from leyden.report.trends import convergence, tails
 from leyden.report.verdict import verdict
@@ -40,7 +41,7 @@ def _evaluation(evaluation: Evaluation, scale: float) -> dict[str, Json]:
     return {
         "frames": len(evaluation.atoms),
         "atoms": int(evaluation.atoms.sum()),
-        "errors": {name: asdict(row) for name, row in summary.error_rows(evaluation).items()},
+        "errors": {name: asdict(row) for name, row in rows_of(evaluation).items()},
         "by_config_type": [asdict(row) for row in summary.type_rows(evaluation)],
         "energy_split_ev_per_atom": [asdict(row) for row in summary.split_rows(evaluation)],
         "charges": [asdict(row) for row in summary.charge_rows(evaluation, scale)],

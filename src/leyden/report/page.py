@@ -11,11 +11,13 @@ from plotly.offline import get_plotlyjs
 
 from leyden.charges.electronegativity import electronegativity
 from leyden.report import figures, tables
+from leyden.report.composition import NAME, without_composition
 from leyden.report.content import FarRange, Report
 from leyden.report.style import legend
 from leyden.report.summary import ChargeRow, charge_rows, config_types, error_rows
-from leyden.report.text import label, number, plural
+from leyden.report.text import ENERGY_KEYS, label, number, plural
 from leyden.report.verdict import verdict
+from leyden.train.metrics import Evaluation, Parity
 
 LATENT = (
     "Latent charges are not DFT partial charges: they are what makes the trained quantities right, and no partition of"
@@ -95,9 +97,7 @@ def _parity(report: Report) -> str:
     evaluation = report.evaluation
     if not evaluation.parities:
         return _say("No labelled property was given.")
-    plots = ""
-    for name, data in evaluation.parities.items():
-        plots += _figure(figures.parity(name, data, evaluation), label(name), figures.parity_caption(data))
+    plots = "".join(_parity_plot(name, data, evaluation) for name, data in evaluation.parities.items())
     types = tables.by_type(report) if len(set(evaluation.config_type)) > 1 else ""
     left_out = "".join(
         _say(
@@ -108,6 +108,15 @@ def _parity(report: Report) -> str:
     )
     grid = f'<div class="grid">{plots}</div>\n'
     return _legend(report) + grid + tables.errors(report) + left_out + types + _notes(evaluation.notes)
+
+
+def _parity_plot(name: str, data: Parity, evaluation: Evaluation) -> str:
+    """One parity plot; of the energy with the composition removed, where that can be done."""
+    bare = without_composition(evaluation) if name in ENERGY_KEYS else None
+    if bare is None:
+        return _figure(figures.parity(name, data, evaluation), label(name), figures.parity_caption(data))
+    caption = f"{figures.parity_caption(bare)} A fit of the reference to the composition is subtracted from both."
+    return _figure(figures.parity(name, bare, evaluation), label(NAME), caption)
 
 
 def _energy_split(report: Report) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from ase import Atoms
+from ase.neighborlist import build_neighbor_list, natural_cutoffs
+from scipy.sparse.csgraph import connected_components
 
 from leyden.checks import require
 from leyden.potential import Potential
@@ -23,6 +25,19 @@ def energies(potential: Potential, frames: Sequence[Atoms]) -> Array:
     with torch.no_grad():
         found = [exact(System.from_ase(frame).to(device=device)).energy.item() for frame in frames]
     return np.array(found, dtype=np.float64)
+
+
+def fragments(atoms: Atoms) -> list[np.ndarray]:
+    """Atoms of each molecule, by bonds shorter than 1.2 times the sum of covalent radii; open structures."""
+    bonded = build_neighbor_list(atoms, natural_cutoffs(atoms, mult=1.2), self_interaction=False).get_connectivity_matrix()
+    count, label = connected_components(bonded, directed=False)
+    return [np.flatnonzero(label == n) for n in range(count)]
+
+
+def centre_distance(atoms: Atoms) -> float:
+    """Distance between the centres of mass of two molecules, Å: close to that of their charges."""
+    first, second = fragments(atoms)
+    return float(np.linalg.norm(atoms[first].get_center_of_mass() - atoms[second].get_center_of_mass()))
 
 
 def far_range(

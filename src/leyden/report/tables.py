@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from leyden.report import summary
+from leyden.report.composition import rows_of
 from leyden.report.content import Array, FarRange, Report
 from leyden.report.text import FORCE_KEY, fixed, grouped, label, number, pretty_unit
 from leyden.report.trends import tails
@@ -47,11 +48,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = 
 
 def errors(report: Report) -> str:
     """All errors; beside them the baseline's root mean square error where there is one."""
-    theirs = {} if report.baseline is None else summary.error_rows(report.baseline)
+    theirs = {} if report.baseline is None else rows_of(report.baseline)
     header = ["Property", "Unit", "RMSE", "MAE", "R²", "Slope", "Spread of reference", "Values"]
     header += ["RMSE of baseline", "Ratio"] if theirs else []
     rows = []
-    for name, row in summary.error_rows(report.evaluation).items():
+    for name, row in rows_of(report.evaluation).items():
         cells = [label(name), pretty_unit(row.unit), number(row.rmse), number(row.mae), fixed(row.r2, 4)]
         cells += [fixed(row.slope, 4), number(row.spread), grouped(row.points)]
         if theirs:
@@ -77,7 +78,7 @@ def by_type(report: Report) -> str:
 def energy_split(report: Report) -> str:
     """Short and long part of the energy per atom by configuration type."""
     rows = [
-        [row.config_type, str(row.frames), number(row.mean_short, 6), number(1000 * row.std_short),
+        [row.config_type, str(row.frames), fixed(row.mean_short, 4), number(1000 * row.std_short),
          number(1000 * row.mean_long), number(1000 * row.std_long)]
         for row in summary.split_rows(report.evaluation)
     ]  # fmt: skip

@@ -5,6 +5,7 @@ import math
 LABELS = {
     "energy": "Energy per atom",
     "energy_per_atom": "Energy per atom",
+    "energy_without_composition": "Energy per atom, composition removed",
     "forces": "Forces",
     "stress": "Stress",
     "dipole": "Dipole",

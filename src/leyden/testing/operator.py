@@ -1,13 +1,14 @@
 """Contract of a Coulomb operator as a test suite: inherit that of a boundary condition, supply coulomb and lmax.
 
 V is symmetric and positive semidefinite, V p = dE/dp, E = 1/2 p.V.p. Energy, potential, forces and stress are
-derivatives of one function, to any order; E does not depend on the origin, the orientation, the order of atoms, the choice
-of cell or the company in a batch; and it has neither jumps nor kinks as the cell changes.
+derivatives of one function, to any order; E does not depend on the origin, the orientation, the order of atoms, the
+choice of cell or the company in a batch; and it has neither jumps nor kinks as the cell changes.
 """
 
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from ase import Atoms
@@ -181,7 +182,7 @@ class OperatorContract(ABC):
         slope = torch.autograd.functional.jacobian(energy, none)
         for component in range(9):
             step = torch.eye(9, dtype=torch.float64)[component].view(1, 3, 3).expand(2, 3, 3)
-            measured = central(lambda h, step=step: energy(none + h * step))
+            measured = central(partial(lambda step, h: energy(none + h * step), step))
             close(torch.einsum("ssij,sij->s", slope, step), measured, 1e-8)
         whole = torch.autograd.functional.jacobian(turning, none)
         close(whole, whole.mT, 1e-10)
@@ -354,9 +355,9 @@ class PeriodicOperatorContract(OperatorContract):
             agree(self.both(replace(system, cell=cell)), self.both(system), self.tolerance)
 
     def test_smooth_in_the_cell(self) -> None:
-        """No jumps and no kinks, even at a coarse accuracy: half the step of a strain, a quarter of the second difference.
+        """No jumps and no kinks, even at a coarse accuracy: half the step of a strain quarters the second difference.
 
-        At a kink of the energy it would be half, at a jump the same.
+        At a kink of the energy it would be halved, at a jump it would stay.
         """
         single = self.system().split()[0]
         coarse, density = replace(self.coulomb, accuracy=1e-3), self.density()[:4]

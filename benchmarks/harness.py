@@ -1,0 +1,87 @@
+"""What the training benchmarks share: resumable runs in a folder, one JSON a run, one table of all."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from leyden.train.config import Config
+from leyden.train.metrics import Evaluation
+from leyden.train.run import train
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A preset with a seed; its run folder and its result file."""
+
+    preset: str
+    seed: int
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        """Where the numbers of a finished run are."""
+        return self.folder / "result.json"
+
+
+def run(job: Job, config: Config, measure: Callable[[Path], dict]) -> dict:
+    """Train (or go on training) and measure the best model; a finished run is read, not repeated."""
+    if job.result.exists():
+        return json.loads(job.result.read_text())
+    started = time.process_time()
+    done = train(config, restart="auto", console=Console(soft_wrap=True))
+    found = measure(done.best) | {
+        "preset": job.preset,
+        "seed": job.seed,
+        "epochs": done.epochs,
+        "training_seconds": done.seconds,
+        "cpu_seconds_last_start": time.process_time() - started,
+        "threads": torch.get_num_threads(),
+        "machine": machine(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    job.result.write_text(json.dumps(found, indent=1))
+    return found
+
+
+def machine() -> str:
+    """Processor and number of cores."""
+    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def numbers(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """RMSE, MAE, R2 and slope of every property."""
+    return {
+        name: {"rmse": rmse, "mae": mae, "r2": r2, "slope": slope, "unit": unit}
+        for name, unit, rmse, mae, r2, slope in evaluation.table()
+    }
+
+
+def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:
+    """Mean and standard deviation over seeds."""
+    v = np.array(values) * scale
+    return f"{v.mean():.{digits}f} ± {v.std(ddof=1):.{digits}f}" if len(v) > 1 else f"{v.mean():.{digits}f}"
+
+
+def write_table(name: str, lines: Sequence[str], results: Sequence[dict]) -> Path:
+    """Write results/NAME.md and the numbers behind it, results/NAME.json."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(list(results), indent=1) + "\n")
+    path = RESULTS / f"{name}.md"
+    path.write_text("\n".join(lines) + "\n")
+    return path
