@@ -2,10 +2,11 @@
 
 python benchmarks/charged_dimers.py PATH
 
-PATH is the folder charged_dimers_lode: six dimers (CC +1/-1, CA +1/0, PA, CP -1/0, PP, AA), ten training and three test frames
-each, HSE06 in a 30 Å box, treated as open. The header carries the charges of the two molecules, their sum is the total charge.
-To beat, published: force RMSE 6.9 meV/Å on the test frames (5.6 on the training frames). The energies of charged molecules
-contain an offset for each kind of dimer, so energies are compared after removing the mean error of each kind.
+PATH is the folder charged_dimers_lode: six dimers (CC +1/-1, CA +1/0, PA, CP -1/0, PP, AA), ten training and three test
+frames each, HSE06 in a 30 Å box, treated as open. The header carries the charges of the two molecules, their sum is the
+total charge. To beat, published: force RMSE 6.9 meV/Å on the test frames (5.6 on the training frames). The energies of
+charged molecules contain an offset for each kind of dimer, so energies are compared after removing the mean error of
+each kind.
 """
 
 import argparse

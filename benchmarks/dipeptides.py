@@ -1,10 +1,13 @@
-"""Polar dipeptides: short-range and les trained on energies and forces only, judged on forces, moments and Born charges.
+"""Polar dipeptides: trained on energies and forces only, judged on forces, moments and Born charges.
 
 python benchmarks/dipeptides.py PATH            all presets and seeds, then the table
-python benchmarks/dipeptides.py PATH --preset les --seed 0     one run (resumable); the table is written from what is finished
+python benchmarks/dipeptides.py PATH --preset les --seed 0     one run, resumable
 
-PATH is the folder spice_dipeptides_polar (train.xyz 495, val.xyz 55, test.xyz 50 frames of 42-51 atoms). To beat, published:
-force RMSE 61 test / 53 val meV/Å (latent charges; 72 / 59 short-range), dipole R2 0.991, quadrupole 0.911, Born charges 0.952.
+The table is written from all runs that are finished.
+
+PATH is the folder spice_dipeptides_polar (train.xyz 495, val.xyz 55, test.xyz 50 frames of 42-51 atoms). To beat,
+published: force RMSE 61 test / 53 val meV/Å (latent charges; 72 / 59 short-range), dipole R2 0.991, quadrupole 0.911,
+Born charges 0.952.
 """
 
 import argparse
@@ -70,8 +73,8 @@ def table(results: list[dict], command: str) -> list[str]:
         "| published, latent charges | 1 | | | | 53 | 61 | 0.991 | | | 0.911 | | | 0.952 | | |",
         "| published, short-range | 1 | | | | 59 | 72 | - | | | - | | | - | | |",
         "",
-        "R2 is the squared Pearson correlation on the test frames; moments are those of the latent charges about the origin,"
-        " without any scaling; Born charges by automatic differentiation of the dipole.",
+        "R2 is the squared Pearson correlation on the test frames; moments are those of the latent charges about the"
+        " origin, without any scaling; Born charges by automatic differentiation of the dipole.",
     ]
     return lines
 

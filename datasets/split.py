@@ -40,14 +40,21 @@ def ionic(frame: Atoms) -> bool:
 
 
 def stratified_splits(groups: list[Group], kind: str, rng: np.random.Generator) -> Splits:
-    """Whole groups to train, val and test at random, separately for each value of the header key `kind`."""
+    """Whole groups to train, val and test at random, separately for each value of the header key `kind`.
+
+    Validation and test each take at least one group, then more of them up to the nearest to their share of frames.
+    """
     splits: Splits = {"train": [], "val": [], "test": []}
     for value in sorted({group[0].info[kind] for group in groups}):
         members = [group for group in groups if group[0].info[kind] == value]
-        held_out = max(1, round(FRACTION * len(members)))
-        for rank, index in enumerate(rng.permutation(len(members))):
-            name = "val" if rank < held_out else "test" if rank < 2 * held_out else "train"
-            splits[name] += members[index]
+        share = FRACTION * sum(len(group) for group in members)
+        held_out: Splits = {"val": [], "test": []}
+        for index in rng.permutation(len(members)):
+            group = members[index]
+            open_splits = [taken for taken in held_out.values() if not taken or len(taken) + len(group) / 2 <= share]
+            (open_splits[0] if open_splits else splits["train"]).extend(group)
+        for name, taken in held_out.items():
+            splits[name] += taken
     return splits
 
 

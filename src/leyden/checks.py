@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class InputError(ValueError):
-    """A user's mistake. The message is a whole sentence with the remedy; the command line prints it without a traceback."""
+    """A user's mistake. The message is a sentence with the remedy; the command line prints it without a traceback."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -33,7 +33,8 @@ def finite(name: str, tensor: Tensor) -> Tensor:
     if bad.any():
         where = tuple(bad.nonzero()[0].tolist())
         raise InputError(
-            f"{name}: expected finite numbers, got {tensor[where].item()} at index {where}; remove or repair that entry."
+            f"{name}: expected finite numbers, got {tensor[where].item()} at index {where};"
+            " remove or repair that entry."
         )
     return tensor
 

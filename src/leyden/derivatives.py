@@ -65,5 +65,5 @@ def _detached(output: Output) -> Output:
         output.energy_long.detach(),
         None if output.density is None else output.density.detach(),
         None if output.dipole is None else output.dipole.detach(),
-        output.solution,
+        None if output.solution is None else replace(output.solution, density=output.solution.density.detach()),
     )

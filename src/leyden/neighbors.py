@@ -21,7 +21,7 @@ COINCIDENT = 1e-3
 
 @dataclass(frozen=True)
 class NeighborList:
-    """Full list of E pairs (both directions): centers (E,), neighbors (E,), shifts (E, 3) in cell vectors, cutoff in Å."""
+    """E pairs, in both directions: centers (E,), neighbors (E,), shifts (E, 3) in cell vectors, cutoff in Å."""
 
     centers: Tensor
     neighbors: Tensor
@@ -63,8 +63,8 @@ def _single(system: System, cutoff: float, number: int) -> NeighborList:
     if len(distances) and distances.min() < COINCIDENT:
         pair = int(distances.argmin())
         raise InputError(
-            f"positions: expected atoms apart from each other, got atoms {i[pair]} and {j[pair]} of structure {number} at"
-            f" {distances[pair]:.1e} Å; remove one of them."
+            f"positions: expected atoms apart from each other, got atoms {i[pair]} and {j[pair]} of structure {number}"
+            f" at {distances[pair]:.1e} Å; remove one of them."
         )
     return NeighborList(
         torch.as_tensor(i.astype("int64")), torch.as_tensor(j.astype("int64")),

@@ -19,10 +19,10 @@ from leyden.system import System
 
 @dataclass(frozen=True)
 class Output:
-    """What a potential gives: energy (S,) eV in float64, its parts energy_short and energy_long (S,), and without the reference.
+    """Energy (S,) eV in float64, and its parts energy_short and energy_long (S,) without the reference energies.
 
-    density (N, dim), charges (N,) latent, in e; dipole (S, 3) e Å about the origin of the coordinates; solution: how the
-    density was found. These four are None for a short-range model.
+    density (N, dim), charges (N,) latent, in e; dipole (S, 3) e Å about the origin of the coordinates; solution: how
+    the density was found. These four are None for a short-range model.
     """
 
     energy: Tensor
@@ -39,7 +39,7 @@ class Output:
 
 
 class Potential(nn.Module):
-    """A short-range backbone with a charge model (None: short-range only), a Coulomb operator and reference energies."""
+    """A backbone with a charge model (None: short-range only), a Coulomb operator and reference energies."""
 
     def __init__(
         self, backbone: Backbone, charges: ChargeModel | None, coulomb: Coulomb | None, baseline: Baseline

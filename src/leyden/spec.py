@@ -1,4 +1,4 @@
-"""What a potential is made of, as plain validated data: the config section `model`, and the config.yaml of a model folder."""
+"""What a potential is made of, as plain data: the section `model` of a config, and config.yaml of a model folder."""
 
 from typing import Literal
 
@@ -25,6 +25,7 @@ class CartesianSpec(Section):
     cutoff: float = Field(4.5, gt=0.5, description="Å")
     channels: int = Field(32, ge=1)
     layers: int = Field(2, ge=1)
+    basis: int = Field(8, ge=1, description="radial functions")
 
 
 class LocalSpec(Section):
@@ -36,6 +37,7 @@ class LocalSpec(Section):
     width: float | dict[int, float] = Field(0.7071067811865476, description="Å, standard deviation of the density")
     self_interaction: bool = False
     scale: float = Field(1.0, gt=0.0, description="physical charge = scale * latent charge; sqrt(eps_inf) in a bulk")
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
 
 
 class CoulombSpec(Section):
@@ -70,6 +72,7 @@ def build(spec: PotentialSpec) -> Potential:
         channels=spec.backbone.channels,
         layers=spec.backbone.layers,
         average_neighbors=spec.average_neighbors,
+        basis=spec.backbone.basis,
     )
     coulomb = Coulomb(spec.coulomb.accuracy, spec.coulomb.method, spec.coulomb.charged)
     charges = None
@@ -82,6 +85,7 @@ def build(spec: PotentialSpec) -> Potential:
             spec.charges.mode,
             spec.charges.self_interaction,
             spec.charges.scale,
+            spec.charges.hidden,
         )
     return Potential(backbone, charges, coulomb, Baseline(spec.baseline))
 
@@ -92,7 +96,9 @@ def describe(potential: Potential) -> PotentialSpec:
     if not isinstance(backbone, Cartesian) or not isinstance(charges, Local | None):
         raise TypeError(f"describe: expected a Cartesian backbone and Local charges, got {backbone} and {charges}")
     return PotentialSpec(
-        backbone=CartesianSpec(cutoff=backbone.cutoff, channels=backbone.width, layers=backbone.depth),
+        backbone=CartesianSpec(
+            cutoff=backbone.cutoff, channels=backbone.width, layers=backbone.depth, basis=backbone.basis
+        ),
         charges=None
         if charges is None
         else LocalSpec(
@@ -101,6 +107,7 @@ def describe(potential: Potential) -> PotentialSpec:
             width=charges.basis.width,
             self_interaction=charges.self_interaction,
             scale=charges.scale,
+            hidden=charges.hidden,
         ),
         coulomb=CoulombSpec(accuracy=coulomb.accuracy, method=coulomb.method, charged=coulomb.charged),
         elements=backbone.elements,

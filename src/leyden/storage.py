@@ -1,4 +1,4 @@
-"""Model folder: config.yaml (what it is made of), model.safetensors (weights), metadata.json (units, versions, provenance).
+"""Model folder: config.yaml (what it is made of), model.safetensors (weights), metadata.json (units, provenance).
 
 Loading reads data only; nothing in a model folder is executed.
 """
@@ -56,19 +56,17 @@ def load(folder: str | Path, dtype: torch.dtype | None = None) -> Potential:
     about = metadata(folder)
     if about.get("format") != FORMAT:
         raise InputError(
-            f"{folder}: expected a model folder of format {FORMAT}, got {about.get('format')!r}; load it with the version of"
-            f" Leyden that wrote it ({about.get('versions', {}).get('leyden', 'unknown')}) or train again."
+            f"{folder}: expected a model folder of format {FORMAT}, got {about.get('format')!r}; load it with the"
+            f" version of Leyden that wrote it ({about.get('versions', {}).get('leyden', 'unknown')}) or train again."
         )
     try:
         spec = PotentialSpec.model_validate(yaml.safe_load((folder / FILES[0]).read_text()))
         weights = load_file(folder / FILES[1])
         potential = build(spec)
-        floating = next(w.dtype for w in weights.values() if w.is_floating_point())
+        floating = next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float64)
         potential.to(floating).load_state_dict(weights)
-    except (ValidationError, yaml.YAMLError, SafetensorError, RuntimeError) as error:
-        raise InputError(
-            f"{folder}: expected an intact model folder, got: {_first_line(error)}; copy it again."
-        ) from None
+    except (ValidationError, yaml.YAMLError, UnicodeDecodeError, SafetensorError, RuntimeError, OSError) as error:
+        raise InputError(f"{folder}: expected an intact model folder, got: {_said(error)}; copy it again.") from None
     return potential.to(dtype) if dtype else potential
 
 
@@ -78,15 +76,16 @@ def metadata(folder: str | Path) -> dict:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(
-            f"{folder}: expected a model folder with {', '.join(FILES)}, found no {', '.join(missing)}; give the path of a"
-            " folder that `leyden train` wrote, such as runs/NAME/best."
+            f"{folder}: expected a model folder with {', '.join(FILES)}, found no {', '.join(missing)}; give the path"
+            " of a folder that `leyden train` wrote, such as runs/NAME/best."
         )
     try:
-        return json.loads((folder / FILES[2]).read_text())
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{folder / FILES[2]}: expected JSON, got: {_first_line(error)}; copy the folder again."
-        ) from None
+        about = json.loads((folder / FILES[2]).read_text())
+    except (ValueError, OSError) as error:
+        raise InputError(f"{folder / FILES[2]}: expected JSON, got: {_said(error)}; copy the folder again.") from None
+    if not isinstance(about, dict):
+        raise InputError(f"{folder / FILES[2]}: expected a JSON object, got {about!r}; copy the folder again.")
+    return about
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -96,5 +95,10 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _said(error: Exception) -> str:
+    """The telling line of an error: torch puts a headline before it, pydantic and yaml do not end after it."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    lines = str(error).strip().splitlines()
+    return lines[-1 if isinstance(error, RuntimeError) else 0].strip()[:200]

@@ -5,6 +5,7 @@ N atoms in S structures. Cell vectors are rows; any handedness; a structure may 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class System:
                 self.positions[a:b], self.numbers[a:b], self.cell[s : s + 1], self.pbc[s : s + 1],
                 torch.zeros_like(self.index[a:b]), self.charge[s : s + 1], self.spin[s : s + 1], self.field[s : s + 1],
             )
-            for s, (a, b) in enumerate(zip(edge[:-1], edge[1:], strict=True))
+            for s, (a, b) in enumerate(pairwise(edge))
         ]  # fmt: skip
 
     def select(self, structures: Tensor) -> tuple["System", Tensor]:
@@ -156,8 +157,8 @@ def _per_frame(
     missing = [n for n, value in enumerate(found) if value is None]
     if 0 < len(missing) < len(frames):
         raise InputError(
-            f"{keys[0]}: {len(missing)} of {len(frames)} structures lack it (the first is structure {missing[0]}) while others"
-            f" have it; add {keys[0]} to every structure, 0 for neutral ones."
+            f"{keys[0]}: {len(missing)} of {len(frames)} structures lack it (the first is structure {missing[0]}) while"
+            f" others have it; add {keys[0]} to every structure, 0 for neutral ones."
         )
     return [neutral if value is None else float(np.asarray(value).item()) for value in found]
 

@@ -49,7 +49,7 @@ def test_boys_single_precision() -> None:
     "r", [(1.1, -0.7, 0.4), (0.02, 0.01, -0.03), (3.0, 4.0, -5.0)], ids=["near", "overlapping", "far"]
 )
 def test_multipoles(r: tuple[float, float, float]) -> None:
-    """Charge-charge, charge-dipole and dipole-dipole: derivatives of k_e erf(a r) / r, of Gaussians of different widths."""
+    """Charge-charge, charge-dipole and dipole-dipole of different widths: derivatives of k_e erf(a r) / r."""
     first, second = 0.6, 0.85
     with mp.workdps(40):
         a = 1 / mp.sqrt(2 * (mp.mpf(first) ** 2 + mp.mpf(second) ** 2))

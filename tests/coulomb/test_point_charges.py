@@ -1,7 +1,7 @@
 """Random crystals of point charges and point dipoles with published energies and forces, by narrow Gaussians.
 
-Reference: torch-pme's test frames (see SOURCES.md beside the data), good to about 1e-5 relative; the tests are skipped where
-the reference data are not at hand. The frames' stress is half of dE/dstrain in eV: its trace is -E/2, not -E.
+Reference: torch-pme's test frames (see SOURCES.md beside the data), good to about 1e-5 relative; the tests are skipped
+where the reference data are not at hand. The frames' stress is half of dE/dstrain in eV: its trace is -E/2, not -E.
 """
 
 import os
@@ -34,7 +34,7 @@ def frame(file: str, number: int) -> Atoms:
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize(("kind", "lmax"), [("coulomb", 0), ("dipoles", 1)])
 def test_frames(kind: str, lmax: int, number: int) -> None:
-    """Energy, forces and, for charges, stress; Gaussians of 0.2 Å do not overlap across the shortest distance of 1.8 Å."""
+    """Energy, forces and, for charges, stress; Gaussians of 0.2 Å do not overlap across the shortest 1.8 Å."""
     atoms = frame(f"{kind}_test_frames.xyz", number)
     system, basis = System.from_ase(atoms), GaussianBasis(0.2, lmax)
     density = torch.zeros(len(atoms), basis.dim, dtype=torch.float64)

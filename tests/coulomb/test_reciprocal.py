@@ -10,7 +10,7 @@ from ase import Atoms
 from torch import Tensor
 
 from leyden import Coulomb, GaussianBasis, System
-from leyden.coulomb import phases, reciprocal
+from leyden.coulomb import reciprocal
 from leyden.testing.operator import FRAMES, WIDTHS, PeriodicOperatorContract, random
 from leyden.units import COULOMB
 
@@ -128,21 +128,6 @@ def test_accuracy(box: object, lmax: int) -> None:
     for accuracy in (1e-3, 1e-5, 1e-7):
         error = ((forces(accuracy) - exact).norm() / exact.norm()).item()
         assert accuracy / 30 < error < 3 * accuracy
-
-
-def test_long_systems_go_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of atoms limit the memory and change nothing."""
-    contract = TestReciprocalDipoles()
-    system, density = contract.system(), contract.density()
-    whole = contract.both(system)
-    monkeypatch.setattr(phases, "BLOCK", 1)
-    assert (
-        len(phases.Phases(torch.rand(7, 3), system.index, 2, phases.Waves(torch.tensor([[0, 0], [1, 0]]), 2)).blocks)
-        == 4
-    )
-    blocks = contract.both(system, density)
-    for a, b in zip(whole, blocks, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
 def test_a_batch_may_mix_elements() -> None:

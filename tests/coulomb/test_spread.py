@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from leyden.coulomb import phases
 from leyden.coulomb.phases import Phases, Waves
 from leyden.coulomb.spread import Gather, Spread, multi_indices, raised
 from leyden.testing.operator import derivatives_of, random
@@ -57,3 +58,14 @@ def test_each_wave_once() -> None:
     everything = {tuple(m) for m in torch.cat([signed, -signed]).tolist()}
     assert len(everything) == 2 * len(signed) == 5 * 5 * 7 - 1
     assert (0, 0, 0) not in everything
+
+
+def test_long_systems_go_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of atoms limit the memory and change nothing."""
+    c, back = random(1, 5, 4), random(2, 2, 4, 2, 2, 3)
+    whole = Phases(S, GROUP, 2, WAVES)
+    monkeypatch.setattr(phases, "BLOCK", 2 * 2 * len(WAVES.rows))
+    blocks = Phases(S, GROUP, 2, WAVES)
+    assert [len(whole.blocks), len(blocks.blocks)] == [1, 2]
+    torch.testing.assert_close(blocks.spread(c, 1), whole.spread(c, 1), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(blocks.gather(back, 1), whole.gather(back, 1), rtol=1e-12, atol=1e-12)

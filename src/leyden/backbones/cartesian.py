@@ -3,16 +3,17 @@
 An atom carries scalars s, vectors v and tensors T in several channels; n is the unit vector from atom i to its neighbor
 j, and every R a radial function of its own (radial.py). Each layer sums messages over neighbors, for every channel,
 
-    h_ij = s_j + R_v (n . v_j) + R_t (n T_j n)
-    A_i  = sum_j ( R_0 h_ij,  R_1 h_ij n + R_3 v_j,  R_2 h_ij {n n} + R_4 T_j ) / sqrt(mean number of neighbors)
+    h_ij = s_j + [ R_v (n . v_j), R_t (n T_j n) ]
+    A_i  = sum_j ( R_0 h_ij,  [R_1 h_ij n, R_3 v_j],  [R_2 h_ij {n n}, R_4 T_j] ) / sqrt(mean number of neighbors)
 
-with {n n} the symmetric traceless part (in the first layer there are scalars only, h_ij = s_j), raises them to products
-of up to three sums (products.py), and adds the atom's own features with weights of its element z_i,
+with {n n} the symmetric traceless part and [a, b] the channels of a beside those of b (in the first layer there are
+scalars only: h_ij = s_j, and no v_j, T_j), raises them to products of up to three sums (products.py), and adds the
+atom's own features with weights of its element z_i,
 
     P_i = A_i x A_i,    D_i = P_i x A_i,    (s, v, T)_i <- W (A_i, P_i, D_i) + w[z_i] (s, v, T)_i
 
 The energy is E_i = sum over layers of a . s_i, plus b . silu(C s_i + d) after the last layer. The products are those of
-MACE (arXiv:2206.07697), the messages in Cartesian form those of TensorNet (arXiv:2306.06482) and NequIP.
+MACE (arXiv:2206.07697), the messages in Cartesian form those of TensorNet (arXiv:2306.06482).
 
 Charge Q and spin multiplicity m enter the first scalars through silu((Q, Q^2/(1 + |Q|), m - 1) . g[z_i]) G,
 which vanishes for Q = 0, m = 1.

@@ -4,9 +4,11 @@ Units are ASE's (eV, Å, e); free_energy equals energy; dipole in e Å about the
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
@@ -17,16 +19,23 @@ from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.properties import born_charges
 from leyden.storage import load, metadata
-from leyden.system import CHARGE_KEYS, System
+from leyden.system import CHARGE_KEYS, FIELD_KEYS, SPIN_KEYS, System
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+STATE_KEYS = (*CHARGE_KEYS, *SPIN_KEYS, *FIELD_KEYS)
+"""What of atoms.info an energy depends on."""
+NEEDS = {
+    "stress": "a structure that is periodic along three axes",
+    "charges": "a model with charges",
+    "dipole": "an open structure and a model with charges",
+}
 
 
 class LeydenCalculator(Calculator):
-    """A potential, or the folder of one, as an ASE calculator.
+    """A potential (of which it takes a copy), or the folder of one, as an ASE calculator.
 
-    charge and multiplicity: given here, or read from atoms.info (total_charge, total_spin). A model that was trained on charged
-    structures demands one of the two; otherwise structures are neutral.
+    charge and multiplicity: given here, or read from atoms.info (total_charge, total_spin). A model that was trained on
+    charged structures demands one of the two; otherwise structures are neutral.
     """
 
     implemented_properties: ClassVar[list[str]] = [
@@ -48,9 +57,17 @@ class LeydenCalculator(Calculator):
         if not isinstance(potential, Potential):
             self.demands_charge = any(metadata(potential).get("total_charges", []))
             potential = load(potential)
-        self.potential = potential.to(device=device, dtype=DTYPES[dtype])
+        self.potential = deepcopy(potential).to(device=device, dtype=DTYPES[dtype])
         self.potential.requires_grad_(False)
         self.device, self.dtype, self.charge, self.multiplicity = device, DTYPES[dtype], charge, multiplicity
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation: ASE compares arrays and cells, here charge, spin and field too."""
+        changes = super().check_state(atoms, tol)
+        if self.atoms is not None:
+            before, after = self.atoms.info, atoms.info
+            changes += [key for key in STATE_KEYS if not np.array_equal(before.get(key), after.get(key))]
+        return changes
 
     def calculate(
         self,
@@ -81,15 +98,12 @@ class LeydenCalculator(Calculator):
             self.results["born_effective_charges"] = born_charges(self.potential, system).cpu().double().numpy()
         for name in properties:
             if name not in self.results:
-                raise PropertyNotImplementedError(
-                    f"{name} needs {'an open' if name == 'dipole' else 'a periodic'} structure"
-                    + ("." if self.potential.charges is not None or name == "stress" else ", and a model with charges.")
-                )
+                raise PropertyNotImplementedError(f"{name} needs {NEEDS.get(name, 'another calculator')}.")
 
     def _system(self, atoms: Atoms) -> System:
         if self.demands_charge and self.charge is None and not any(key in atoms.info for key in CHARGE_KEYS):
             raise InputError(
-                "total_charge: expected the total charge of the structure, as this model was trained on charged ones; set"
-                " atoms.info['total_charge'] or LeydenCalculator(charge=...), 0 for neutral."
+                "total_charge: expected the total charge of the structure, as this model was trained on charged ones;"
+                " set atoms.info['total_charge'] or LeydenCalculator(charge=...), 0 for neutral."
             )
         return System.from_ase(atoms, self.charge, self.multiplicity).to(self.device, self.dtype)

@@ -1,4 +1,4 @@
-"""Electronegativities on the Pauling scale (CRC Handbook of Chemistry and Physics, 97th ed.); 2.0 where none is tabulated.
+"""Electronegativities, Pauling scale (CRC Handbook of Chemistry and Physics, 97th ed.); 2.0 where none is tabulated.
 
 They only fix the sign of latent charges, which the energy of a neutral structure leaves open: q -> -q.
 """

@@ -1,8 +1,9 @@
 """Local (latent) charges: p = p_loc(h), then shifted onto sum_i q_i = Q if asked; U = 0, or minus the self-interaction.
 
-Kim & Cheng (arXiv 2408.15165): charges are read from the features of each atom and learned from energies and forces only.
+Kim & Cheng (arXiv 2408.15165): charges are read from the features of each atom and learned from energies and forces.
 The shift spreads the missing charge evenly, or in proportion to a learned softness (Baldwin et al., arXiv 2603.14700).
-The energy of a neutral structure does not change under q -> -q: the sign is chosen so that electronegative elements are negative.
+The energy of a neutral structure does not change under q -> -q: the sign is chosen so that electronegative elements are
+negative.
 """
 
 import torch
@@ -29,8 +30,8 @@ INITIAL_CHARGE = 0.1
 class Local(ChargeModel):
     """Latent charges, and dipoles if the basis has lmax 1.
 
-    mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of each
-    Gaussian with itself; scale: physical charge = scale * latent charge, sqrt(eps_inf) in a bulk, 1 in the gas phase.
+    mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of
+    each Gaussian with itself; scale: physical charge = scale * latent charge, sqrt(eps_inf) in a bulk, 1 in a gas.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Local(ChargeModel):
             scale,
             hidden,
         )
+        elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])
         self.register_buffer("element", element_table(elements), persistent=False)
         self.register_buffer("sign", torch.ones(()))

@@ -15,8 +15,8 @@ from leyden.units import COULOMB
 class Background(Term):
     """Uniform background of a charged 3D cell: E = -(2 pi k_e / V) Q sum_i q_i sigma_i^2.
 
-    The limit k -> 0 of exp(-sigma^2 k^2) / k^2 leaves this term beside the dropped 1/k^2; with it a Gaussian ion has the Wigner
-    energy of a point charge, independent of its width (Hudson-Vogl convention of the k = 0 term).
+    The limit k -> 0 of exp(-sigma^2 k^2) / k^2 leaves this term beside the dropped 1/k^2; with it a Gaussian ion has
+    the Wigner energy of a point charge, independent of its width (Hudson-Vogl convention of the k = 0 term).
     """
 
     def __init__(self, system: System, basis: GaussianBasis) -> None:
@@ -43,4 +43,5 @@ class Background(Term):
     def _sums(self, density: Tensor) -> tuple[Tensor, Tensor]:
         """Q and sum_i q_i sigma_i^2 of each structure."""
         both = torch.stack([density[:, 0], density[:, 0] * self.square], 1)
-        return segment.total(both, self.system.index, self.system.count).unbind(1)
+        charge, second = segment.total(both, self.system.index, self.system.count).unbind(1)
+        return charge, second

@@ -26,7 +26,7 @@ NEUTRAL = 1e-4
 
 @dataclass(frozen=True)
 class Coulomb:
-    """accuracy: relative force error; method: auto | direct | reciprocal; charged periodic cells: background | error."""
+    """accuracy: relative force error; method: auto | direct | reciprocal; charged cells: background | error."""
 
     accuracy: float = 1e-5
     method: str = "auto"
@@ -38,7 +38,7 @@ class Coulomb:
         require(self.charged in CHARGED, f"Coulomb: expected charged to be one of {CHARGED}, got {self.charged!r}.")
 
     def bind(self, system: System, basis: GaussianBasis) -> "BoundCoulomb":
-        """Attach the operator to a geometry. Raises InputError for a boundary condition that the method cannot treat."""
+        """Attach to a geometry. Raises InputError for a boundary condition that the method cannot treat."""
         axes = system.pbc.sum(1)
         for number, count in enumerate(axes.tolist()):
             self._check(system.pbc[number].tolist(), count, number)
@@ -59,7 +59,8 @@ class Coulomb:
         if (self.method, count) in (("direct", 3), ("reciprocal", 0)):
             other = "reciprocal" if self.method == "direct" else "direct"
             raise InputError(
-                f"Coulomb: method {self.method!r} cannot treat pbc {pbc} of structure {number}; use 'auto' or {other!r}."
+                f"Coulomb: method {self.method!r} cannot treat pbc {pbc} of structure {number};"
+                f" use 'auto' or {other!r}."
             )
 
     def _terms(self, system: System, basis: GaussianBasis, periodic: bool) -> list[Term]:

@@ -1,7 +1,8 @@
 """Two Gaussians: T(r) = k_e erf(a r) / r and its derivatives, a = 1 / sqrt(2 (sigma_i^2 + sigma_j^2)).
 
-B_0 = erf(a r) / r and B_{n+1} = -(1/r) dB_n/dr are Boys functions, B_n = 2/sqrt(pi) 2^n a^(2n+1) F_n(a^2 r^2), finite and
-smooth at r = 0. With r = r_i - r_j, the coupling of charges and dipoles is (Stone, The Theory of Intermolecular Forces, ch. 3)
+B_0 = erf(a r) / r and B_{n+1} = -(1/r) dB_n/dr are Boys functions, B_n = 2/sqrt(pi) 2^n a^(2n+1) F_n(a^2 r^2), finite
+and smooth at r = 0. With r = r_i - r_j, the coupling of charges and dipoles is (Stone, The Theory of Intermolecular
+Forces, ch. 3)
 
     q_i q_j B_0 + (q_i mu_j.r - q_j mu_i.r) B_1 + mu_i.mu_j B_1 - (mu_i.r)(mu_j.r) B_2.
 """
@@ -26,7 +27,7 @@ class Boys(torch.autograd.Function):
     def forward(ctx: FunctionCtx, x: Tensor, order: int) -> Tensor:
         """Evaluate orders 0 to `order`."""
         ctx.order = order  # type: ignore[attr-defined]
-        ctx.save_for_backward(x)  # type: ignore[attr-defined]
+        ctx.save_for_backward(x)
         return _boys(x, order)
 
     @staticmethod
@@ -51,7 +52,7 @@ def _boys(x: Tensor, order: int) -> Tensor:
 
 
 def _boys_series(x: Tensor, order: int) -> Tensor:
-    """F_n = exp(-x) sum_k (2x)^k / ((2n+1)(2n+3)...(2n+2k+1)) for the highest n, the others by stable downward recursion."""
+    """F_n = exp(-x) sum_k (2x)^k / ((2n+1)(2n+3)...(2n+2k+1)) for the highest n, others by downward recursion."""
     decay = torch.exp(-x)
     term = torch.full_like(x, 1.0 / (2 * order + 1))
     total = term.clone()

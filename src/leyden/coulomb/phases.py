@@ -1,8 +1,8 @@
 """Separable plane waves: exp(2 pi i m.s) = X^m1 Y^m2 Z^m3, never an atoms x waves array of sines.
 
 Waves are rows (m1, m2) of a half plane times m3 = 0 ... M, each with both signs of m3. With E = X^m1 Y^m2 and
-theta = 2 pi m3 s_z, the amplitude of a row is the real 2 x 2 block (Re E, Im E) x (cos theta, sin theta) summed over atoms: one
-batched matrix product. The sign -m3 costs nothing, since exp(-i theta) has the same cosine and sine.
+theta = 2 pi m3 s_z, the amplitude of a row is the real 2 x 2 block (Re E, Im E) x (cos theta, sin theta) summed over
+atoms: one batched matrix product. The sign -m3 costs nothing, since exp(-i theta) has the same cosine and sine.
 """
 
 import math
@@ -15,7 +15,7 @@ from leyden import segment
 from leyden.coulomb.spread import Lattice, multi_indices
 
 BLOCK = 4_000_000
-"""Largest number of entries of an atoms x rows array; longer systems go block by block, so memory stays linear in atoms."""
+"""Largest number of entries of an atoms x rows array; longer systems go block by block, in memory linear in atoms."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Waves:
 
     @property
     def multiplicity(self) -> Tensor:
-        """2 for a wave that stands for itself and its opposite, 0 for one already counted and for k = 0: (R, top + 1, 2)."""
+        """2 for a wave that stands for itself and its opposite, 0 for one counted before and k = 0: (R, top + 1, 2)."""
         count = torch.full((len(self.rows), self.top + 1, 2), 2, device=self.rows.device)
         count[:, 0, 1] = 0
         count[(self.rows == 0).all(1), :, 1] = 0
@@ -108,7 +108,7 @@ class Phases(Lattice):
         return (z * (scale if c % 4 < 2 else -scale)).flatten(2)
 
     def _factors(self, order: int, c: int, dtype: torch.dtype) -> tuple[list[int], Tensor]:
-        """Multi-indices with a_z = c, and (2 pi i)^(ax + ay) m1^ax m2^ay as (count, 2 R), real and imaginary interleaved."""
+        """Multi-indices with a_z = c, and (2 pi i)^(ax + ay) m1^ax m2^ay as (count, 2 R): real, imaginary, real, ..."""
         chosen = [n for n, a in enumerate(multi_indices(order)) if a[2] == c]
         powers = [multi_indices(order)[n] for n in chosen]
         m = self.waves.rows.to(dtype)

@@ -1,7 +1,7 @@
 """Periodic boundary along three axes: E = 1/2 sum_{k != 0} (4 pi k_e / V) / k^2 |S(k)|^2 taper(k), tin-foil.
 
-S(k) = sum_i (q_i + mu_i.grad_i) exp(-sigma_i^2 k^2 / 2) exp(i k.r_i). Atoms of one width share a structure factor, and the
-Gaussian damping belongs to the weights, which carry all dependence on the cell besides the fractional coordinates.
+S(k) = sum_i (q_i + mu_i.grad_i) exp(-sigma_i^2 k^2 / 2) exp(i k.r_i). Atoms of one width share a structure factor, and
+the Gaussian damping belongs to the weights, which carry all dependence on the cell besides the fractional coordinates.
 Smeared charges need no pair part and no neighbor list (Kim & Cheng, arXiv 2408.15165, eq. 9, there with sqrt(2) sigma).
 """
 
@@ -115,7 +115,8 @@ def _waves_within(cell: Tensor, cutoff: Tensor) -> Waves:
 def _weighted(amplitudes: Tensor, total: Tensor, difference: Tensor) -> Tensor:
     """G S: each width of the left takes the amplitudes of every width of the right.
 
-    |S(+-m3)|^2 mixes the block entry (part, wave) with its opposite (other part, other wave), with sign + where both are of one kind.
+    |S(+-m3)|^2 mixes the block entry (part, wave) with its opposite (other part, other wave), with sign + where both
+    are of one kind.
     """
     sign = amplitudes.new_tensor([[1.0, -1.0], [-1.0, 1.0]])[:, :, None]
     opposite = amplitudes.flip((3, 4)) * sign

@@ -1,7 +1,8 @@
 """One rule for the derivatives of every lattice sum.
 
 The density reaches the lattice by a linear map, S = A(s) c, with fractional coordinates s and coefficients c_ia of the
-derivatives d^a/ds^a, a = (a_x, a_y, a_z), |a| <= order: charges are order 0, dipoles order 1. Moving an atom raises the order,
+derivatives d^a/ds^a, a = (a_x, a_y, a_z), |a| <= order: charges are order 0, dipoles order 1. Moving an atom raises the
+order,
 
     dS/ds_x = A(s) (c raised by one in x),
 
@@ -20,7 +21,8 @@ from torch import Tensor
 @cache
 def multi_indices(order: int) -> list[tuple[int, int, int]]:
     """All (a_x, a_y, a_z) with sum at most `order`, lower orders first, so that a shorter list is a prefix."""
-    every = [a for a in product(range(order + 1), repeat=3) if sum(a) <= order]
+    degrees = range(order + 1)
+    every = [(x, y, z) for x, y, z in product(degrees, degrees, degrees) if x + y + z <= order]
     return sorted(every, key=lambda a: (sum(a), tuple(-n for n in a)))
 
 
@@ -31,8 +33,8 @@ def raised(order: int) -> list[list[int]]:
     return [[higher[_up(a, axis)] for a in multi_indices(order)] for axis in range(3)]
 
 
-def _up(a: tuple[int, int, int], axis: int) -> tuple[int, ...]:
-    return tuple(n + (axis == x) for x, n in enumerate(a))
+def _up(a: tuple[int, int, int], axis: int) -> tuple[int, int, int]:
+    return a[0] + (axis == 0), a[1] + (axis == 1), a[2] + (axis == 2)
 
 
 class Lattice(ABC):

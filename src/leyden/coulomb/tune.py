@@ -1,4 +1,4 @@
-"""From one accuracy to cutoffs: the relative force error of a smeared lattice sum falls as exp(-k^2 (s_i^2 + s_j^2) / 2)."""
+"""From one accuracy to cutoffs: the relative force error of a lattice sum falls as exp(-k^2 (s_i^2 + s_j^2) / 2)."""
 
 import math
 

@@ -1,7 +1,7 @@
 """Gaussian density basis: rho(r) = sum_i sum_a p_ia phi_a(r - r_i), each phi_a of unit multipole moment.
 
-phi_00 = exp(-r^2 / 2 sigma^2) / (2 pi sigma^2)^(3/2), and phi_1m = -d/dr_m phi_00 in the order (x, y, z), so that p_i0 is
-a charge (e) and p_i1..3 a dipole (e Å). sigma is the standard deviation of the density.
+phi_00 = exp(-r^2 / 2 sigma^2) / (2 pi sigma^2)^(3/2), and phi_1m = -d/dr_m phi_00 in the order (x, y, z), so that p_i0
+is a charge (e) and p_i1..3 a dipole (e Å). sigma is the standard deviation of the density.
 """
 
 import math
@@ -15,7 +15,7 @@ from leyden.checks import require
 
 @dataclass(frozen=True)
 class GaussianBasis:
-    """One shell for each atom. width: sigma in Å, one number or one for each atomic number; lmax: 0 charges, 1 dipoles."""
+    """One shell for each atom. width: sigma in Å, one or one for each atomic number; lmax: 0 charges, 1 dipoles."""
 
     width: float | dict[int, float] = 0.7071067811865476
     lmax: int = 0

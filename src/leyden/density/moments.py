@@ -1,6 +1,7 @@
 """Moments of the density: Q = sum_i q_i and mu = sum_i (q_i r_i + mu_i), about the origin of the coordinates.
 
-For a charged structure the dipole depends on that origin; for a periodic one it is defined modulo e times a cell vector.
+For a charged structure the dipole depends on that origin; for a periodic one it is defined modulo e times a cell
+vector.
 """
 
 import torch

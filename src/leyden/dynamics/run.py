@@ -12,17 +12,17 @@ from ase.io import write
 from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 
 from leyden.calculators import LeydenCalculator
+from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
 from leyden.dynamics.state import State
 
 
 @dataclass(frozen=True)
 class Settings:
-    """thermostat: none (NVE), langevin or bussi; temperature in K; timestep and time constant in fs; every: steps between frames."""
+    """thermostat: none (NVE), langevin or bussi; K; timestep and time constant in fs; every: steps between frames."""
 
     steps: int = 1000
     timestep: float = 0.5
@@ -43,6 +43,7 @@ class Summary:
     ns_per_day: float
 
 
+Log = list[tuple[float, ...]]
 Thermostat = Callable[[Atoms, Settings, np.random.RandomState], MolecularDynamics]
 
 
@@ -69,7 +70,7 @@ THERMOSTATS: dict[str, Thermostat] = {"none": _verlet, "langevin": _langevin, "b
 def run(
     atoms: Atoms, calculator: LeydenCalculator, settings: Settings, trajectory: Path, resume: bool = False
 ) -> Iterator[Summary]:
-    """Simulate, yielding a Summary after every block of `every` steps; the trajectory is extxyz with charges and forces.
+    """Simulate, yielding a Summary after each block of `every` steps; the trajectory is extxyz with charges and forces.
 
     Raises InputError for an unknown thermostat, nothing to resume, or a trajectory that would be overwritten.
     """
@@ -81,40 +82,32 @@ def run(
         )
     atoms, generator = atoms.copy(), np.random.RandomState(settings.seed)
     atoms.calc = calculator
+    given = {"total_charge": calculator.charge, "total_spin": calculator.multiplicity}
+    atoms.info |= {key: value for key, value in given.items() if value is not None}
     state = _resumed(atoms, generator, trajectory) if resume else _started(atoms, generator, settings)
     motion = THERMOSTATS[settings.thermostat](atoms, settings, generator)
     heat, log, done = state.heat, [tuple(row) for row in state.log], state.step
     if not resume:
-        _write_frame(trajectory, atoms, 0.0)
-        log.append(_row(atoms, 0.0, heat))
+        _record(trajectory, atoms, generator, settings, done, heat, log)
     began, first = time.perf_counter(), done
     while done < settings.steps:
         block = min(settings.every, settings.steps - done)
         motion.run(block)
         done += block
-        passed = done * settings.timestep / 1000
         transferred = heat + (motion.transferred_energy if isinstance(motion, Bussi) else 0.0)
-        _write_frame(trajectory, atoms, passed)
-        log.append(_row(atoms, passed, transferred))
-        State(
-            done,
-            atoms.positions,
-            atoms.get_momenta(),
-            _stored(generator),
-            trajectory.stat().st_size,
-            transferred,
-            np.array(log),
-        ).write(_state_path(trajectory))
+        _record(trajectory, atoms, generator, settings, done, transferred, log)
         speed = (done - first) * settings.timestep * 1e-6 / (time.perf_counter() - began) * 86400
         yield _summary(done, np.array(log), settings, len(atoms), speed)
 
 
 def _started(atoms: Atoms, generator: np.random.RandomState, settings: Settings) -> State:
-    """Velocities from the Maxwell-Boltzmann distribution unless the structure brings its own."""
+    """Momenta of the Maxwell-Boltzmann distribution, without drift of the whole, unless the structure brings its own."""
     if not atoms.get_momenta().any():
-        MaxwellBoltzmannDistribution(atoms, temperature_K=settings.temperature, rng=generator)
-        Stationary(atoms)
-    return State(0, atoms.positions, atoms.get_momenta(), _stored(generator), 0, 0.0, np.empty((0, 5)))
+        masses = atoms.get_masses()[:, None]
+        spread = np.sqrt(masses * units.kB * settings.temperature)
+        momenta = spread * generator.standard_normal((len(atoms), 3))
+        atoms.set_momenta(momenta - masses * momenta.sum(0) / masses.sum())
+    return _state(0, atoms, generator, 0, 0.0, [])
 
 
 def _resumed(atoms: Atoms, generator: np.random.RandomState, trajectory: Path) -> State:
@@ -126,9 +119,36 @@ def _resumed(atoms: Atoms, generator: np.random.RandomState, trajectory: Path) -
         state.generator[k] for k in ("kind", "keys", "position", "has_gauss", "gauss")
     )
     generator.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
+    size = trajectory.stat().st_size if trajectory.is_file() else 0
+    if size < state.trajectory_bytes:
+        raise InputError(
+            f"{trajectory}: expected the trajectory of the run to resume, {state.trajectory_bytes} bytes or more,"
+            f" got {size}; put it back, or run without --resume to another output."
+        )
     with trajectory.open("r+b") as file:
         file.truncate(state.trajectory_bytes)
     return state
+
+
+def _record(
+    trajectory: Path,
+    atoms: Atoms,
+    generator: np.random.RandomState,
+    settings: Settings,
+    step: int,
+    heat: float,
+    log: Log,
+) -> None:
+    """A frame, a row of the log, and then the state, which so counts only frames that are on disk."""
+    passed = step * settings.timestep / 1000
+    _write_frame(trajectory, atoms, passed)
+    log.append(_row(atoms, passed, heat))
+    _state(step, atoms, generator, trajectory.stat().st_size, heat, log).write(_state_path(trajectory))
+
+
+def _state(step: int, atoms: Atoms, generator: np.random.RandomState, size: int, heat: float, log: Log) -> State:
+    rows = np.array(log).reshape(-1, 5)
+    return State(step, atoms.numbers, atoms.positions, atoms.get_momenta(), _stored(generator), size, heat, rows)
 
 
 def _stored(generator: np.random.RandomState) -> dict:
@@ -148,9 +168,7 @@ def _row(atoms: Atoms, passed: float, heat: float) -> tuple[float, ...]:
 
 def _write_frame(trajectory: Path, atoms: Atoms, passed: float) -> None:
     frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, momenta=atoms.get_momenta())
-    frame.info = {key: atoms.info[key] for key in ("total_charge", "total_spin") if key in atoms.info} | {
-        "time_ps": passed
-    }
+    frame.info = {key: atoms.info[key] for key in STATE_KEYS if key in atoms.info} | {"time_ps": passed}
     results = {
         key: atoms.calc.results[key] for key in ("energy", "forces", "charges", "dipole") if key in atoms.calc.results
     }

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from ase import Atoms
@@ -13,12 +14,14 @@ from leyden.checks import InputError
 
 @dataclass(frozen=True)
 class State:
-    """After `step` steps: positions and momenta (N, 3), the random generator, the length of the trajectory in bytes.
+    """After `step` steps: atomic numbers (N,), positions and momenta (N, 3), the random generator.
 
-    log: rows (time in ps, temperature, potential, total and conserved energy in eV) so far; heat: energy given by the thermostat.
+    trajectory_bytes: length of the trajectory file; log: rows (time in ps, temperature, potential, total and conserved
+    energy in eV) so far; heat: energy given by the thermostat.
     """
 
     step: int
+    numbers: np.ndarray
     positions: np.ndarray
     momenta: np.ndarray
     generator: dict
@@ -31,8 +34,9 @@ class State:
         partial = path.with_name(f".{path.name}")
         with partial.open("wb") as file:
             np.savez(
-                file, step=self.step, positions=self.positions, momenta=self.momenta, log=self.log, heat=self.heat,
-                generator=np.frombuffer(json.dumps(self.generator).encode(), np.uint8), trajectory_bytes=self.trajectory_bytes,
+                file, step=self.step, numbers=self.numbers, positions=self.positions, momenta=self.momenta,
+                generator=np.frombuffer(json.dumps(self.generator).encode(), np.uint8),
+                trajectory_bytes=self.trajectory_bytes, heat=self.heat, log=self.log,
             )  # fmt: skip
         os.replace(partial, path)
 
@@ -42,16 +46,18 @@ class State:
         try:
             with np.load(path, allow_pickle=False) as data:
                 state = State(
-                    int(data["step"]), data["positions"], data["momenta"], json.loads(data["generator"].tobytes().decode()),
+                    int(data["step"]), data["numbers"], data["positions"], data["momenta"],
+                    json.loads(data["generator"].tobytes().decode()),
                     int(data["trajectory_bytes"]), float(data["heat"]), data["log"],
                 )  # fmt: skip
-        except (OSError, KeyError, ValueError):
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile):
             raise InputError(
                 f"{path}: expected the state of an earlier run, found none; run without --resume."
             ) from None
-        if state.positions.shape != atoms.positions.shape:
+        if not np.array_equal(state.numbers, atoms.numbers):
+            there = Atoms(state.numbers).get_chemical_formula()
             raise InputError(
-                f"{path}: expected the state of {len(atoms)} atoms, got one of {len(state.positions)}; give the structure that"
-                " the run began with."
+                f"{path}: expected the state of {atoms.get_chemical_formula()}, got one of {there}; give the structure"
+                " that the run began with, in the same order of atoms."
             )
         return state

@@ -15,7 +15,10 @@ from leyden.system import System
 
 
 def dipole(potential: Potential, system: System) -> Tensor:
-    """Dipole of each structure, (S, 3) e Å about the origin of the coordinates. Raises InputError for a model without charges."""
+    """Dipole of each structure, (S, 3) e Å about the origin of the coordinates.
+
+    Raises InputError for a model without charges.
+    """
     output = potential(system)
     if output.dipole is None:
         raise InputError(
@@ -25,7 +28,10 @@ def dipole(potential: Potential, system: System) -> Tensor:
 
 
 def born_charges(potential: Potential, system: System, create_graph: bool = False) -> Tensor:
-    """Born effective charges (N, 3, 3) in e, of open structures. Raises InputError for periodic ones or without charges."""
+    """Born effective charges (N, 3, 3) in e, of open structures.
+
+    Raises InputError for periodic ones, and for a model without charges.
+    """
     if system.pbc.any():
         raise InputError(
             "born_charges: expected open structures, got a periodic one; Born charges are for open structures so far."

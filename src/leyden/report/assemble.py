@@ -1,4 +1,4 @@
-"""From a run folder to a Report: evaluate the best model on test frames, read the log, probe the far range, run the checks."""
+"""From a run folder to a Report: evaluation on test frames, learning curves, far-range probe, checks."""
 
 import json
 import sys

@@ -29,8 +29,8 @@ def energies(potential: Potential, frames: Sequence[Atoms]) -> Array:
 
 def fragments(atoms: Atoms) -> list[np.ndarray]:
     """Atoms of each molecule, by bonds shorter than 1.2 times the sum of covalent radii; open structures."""
-    bonded = build_neighbor_list(atoms, natural_cutoffs(atoms, mult=1.2), self_interaction=False).get_connectivity_matrix()
-    count, label = connected_components(bonded, directed=False)
+    bonds = build_neighbor_list(atoms, natural_cutoffs(atoms, mult=1.2), self_interaction=False)
+    count, label = connected_components(bonds.get_connectivity_matrix(), directed=False)
     return [np.flatnonzero(label == n) for n in range(count)]
 
 

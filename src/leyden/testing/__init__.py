@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("leyden.testing.backbone", "leyden.testing.operator")
+pytest.register_assert_rewrite("leyden.testing.backbone", "leyden.testing.charges", "leyden.testing.operator")

@@ -27,8 +27,8 @@ class DataSection(Section):
 class LossSection(Section):
     """Weights of squared errors: energy and virial in eV/atom, forces in eV/Å, dipole in e Å per square root of atoms."""
 
-    energy: float = Field(1.0, ge=0.0)
-    forces: float = Field(10.0, ge=0.0)
+    energy: float = Field(10.0, ge=0.0)
+    forces: float = Field(1.0, ge=0.0)
     stress: float = Field(0.0, ge=0.0)
     dipole: float = Field(0.0, ge=0.0)
 
@@ -41,12 +41,12 @@ class OptimizerSection(Section):
     """AdamW with a linear warm-up and a cosine decay to final_fraction of the learning rate; averaged weights are kept."""
 
     epochs: int = Field(100, ge=1)
-    batch_size: int = Field(5, ge=1)
-    learning_rate: float = Field(5e-3, gt=0.0)
+    batch_size: int = Field(3, ge=1)
+    learning_rate: float = Field(1e-2, gt=0.0)
     final_fraction: float = Field(0.01, gt=0.0, le=1.0)
-    warmup_steps: int = Field(50, ge=0)
-    weight_decay: float = Field(1e-6, ge=0.0)
-    ema_decay: float = Field(0.99, ge=0.0, lt=1.0)
+    warmup_steps: int = Field(100, ge=0)
+    weight_decay: float = Field(1e-3, ge=0.0, description="of matrices, not of vectors")
+    ema_decay: float = Field(0.995, ge=0.0, lt=1.0)
     clip_gradient: float = Field(10.0, gt=0.0)
 
 

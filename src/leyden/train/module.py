@@ -49,9 +49,10 @@ class TrainingModule(LightningModule):
             done = min(1.0, (step - settings.warmup_steps) / max(1, total - settings.warmup_steps))
             return settings.final_fraction + (1 - settings.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
 
-        optimizer = AdamW(
-            self.potential.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True
-        )
+        matrices = [p for p in self.potential.parameters() if p.dim() > 1]
+        others = [p for p in self.potential.parameters() if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        optimizer = AdamW(groups, settings.learning_rate, foreach=True)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

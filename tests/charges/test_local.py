@@ -1,0 +1,34 @@
+"""Local: the contract of a charge model, for each mode, with and without dipoles and self-interaction."""
+
+from leyden.charges import Local
+from leyden.density import GaussianBasis
+from leyden.features import Channels
+from leyden.testing.charges import ChargeModelContract
+
+
+class TestSoftness(ChargeModelContract):
+    mode, lmax, self_interaction = "softness", 0, False
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Local:
+        basis = GaussianBasis({1: 0.5, 6: 0.7, 8: 0.6}, self.lmax)
+        return Local(channels, elements, basis, self.mode, self.self_interaction, hidden=4)
+
+
+class TestSoftnessDipoles(TestSoftness):
+    lmax, self_interaction = 1, True
+
+
+class TestShift(TestSoftness):
+    mode, self_interaction = "shift", True
+
+
+class TestShiftDipoles(TestSoftness):
+    mode, lmax = "shift", 1
+
+
+class TestFree(TestSoftness):
+    mode, conserves = "free", False
+
+
+class TestFreeDipoles(TestFree):
+    lmax, self_interaction = 1, True

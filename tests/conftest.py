@@ -1,0 +1,23 @@
+"""What all tests share: one thread, and a small random potential."""
+
+import pytest
+import torch
+
+from leyden.charges import Local
+from leyden.density import GaussianBasis
+from leyden.potential import Potential
+from leyden.testing.charges import assembled
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def potential() -> Potential:
+    """Latent charges and dipoles on H, C and O, in float64."""
+    return assembled(lambda channels, elements: Local(channels, elements, GaussianBasis(0.6, 1), hidden=4))
+
+
+@pytest.fixture
+def short_range() -> Potential:
+    """The same without charges."""
+    return assembled(lambda channels, elements: None)

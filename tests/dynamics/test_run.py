@@ -1,0 +1,277 @@
+"""Molecular dynamics: conservation, temperature, and going on after an interruption as if there had been none."""
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import read
+
+from leyden.calculators import LeydenCalculator
+from leyden.checks import InputError
+from leyden.dynamics import Settings, run
+from leyden.dynamics.run import THERMOSTATS, Summary
+from leyden.dynamics.state import State
+
+SHORT = Settings(steps=20, timestep=0.5, temperature=300.0, time_constant=20.0, every=5, seed=3)
+
+
+def simulate(
+    atoms: Atoms, calculator: LeydenCalculator, settings: Settings, trajectory: Path, resume: bool = False
+) -> list[Summary]:
+    return list(run(atoms, calculator, settings, trajectory, resume))
+
+
+def test_nve_conserves_energy(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """Momentum too; half the step leaves a quarter of the fluctuation: the integrator is of second order."""
+    fluctuation = []
+    for timestep in (0.4, 0.2):
+        path = tmp_path / f"{timestep}.xyz"
+        settings = Settings(round(60 / timestep), timestep, 300.0, "none", every=round(2 / timestep))
+        last = simulate(water, calculator, settings, path)[-1]
+        assert abs(last.drift) < 2e-4
+        energies = State.read(path.with_suffix(".state.npz"), water).log[:, 4]
+        fluctuation.append(np.ptp(energies))
+        momenta = [atoms.get_momenta().sum(0) for atoms in read(path, ":")]
+        np.testing.assert_allclose(momenta, 0.0, atol=1e-6)
+    assert 1e-7 < fluctuation[1] < 1e-3
+    assert fluctuation[0] / fluctuation[1] == pytest.approx(4.0, rel=0.3)
+
+
+def test_charges_and_potential_energy_move(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """The system of these tests is not trivial: charges fluctuate, and kinetic energy is exchanged."""
+    simulate(water, calculator, replace(SHORT, thermostat="none", every=1), tmp_path / "md.xyz")
+    frames = read(tmp_path / "md.xyz", ":")
+    assert np.std([atoms.get_charges()[0] for atoms in frames]) > 1e-3
+    assert np.std([atoms.get_potential_energy() for atoms in frames]) > 1e-2
+
+
+@pytest.mark.parametrize("thermostat", ["langevin", "bussi"])
+def test_thermostats_heat_to_their_temperature(
+    water: Atoms, calculator: LeydenCalculator, tmp_path: Path, thermostat: str
+) -> None:
+    momenta = np.random.default_rng(0).normal(size=(3, 3))
+    water.set_momenta(0.05 * (momenta - momenta.mean(0)))
+    assert water.get_temperature() < 30
+    settings = Settings(400, 0.5, 400.0, thermostat, time_constant=5.0, every=2)
+    last = simulate(water, calculator, settings, tmp_path / "md.xyz")[-1]
+    assert last.temperature == pytest.approx(400.0, rel=0.3)
+    assert (last.drift is None) == (thermostat == "langevin")
+
+
+def test_bussi_conserves_energy_with_what_it_gave(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """Also across an interruption; the energy itself is not conserved."""
+    settings = Settings(100, 0.25, 300.0, "bussi", time_constant=10.0, every=10)
+    path = tmp_path / "md.xyz"
+    simulate(water, calculator, replace(settings, steps=50), path)
+    simulate(water, calculator, settings, path, resume=True)
+    log = State.read(path.with_suffix(".state.npz"), water).log
+    assert len(log) == 11
+    assert np.ptp(log[:, 4]) < 2e-3 < 1e-2 < np.ptp(log[:, 3])
+
+
+def test_initial_velocities(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """Maxwell-Boltzmann without drift from the seed, unless the structure has its own."""
+    first = []
+    for seed in range(40):
+        path = tmp_path / f"{seed}.xyz"
+        settings = Settings(1, temperature=500.0, thermostat="none", seed=seed)
+        next(run(water, calculator, settings, path))
+        first.append(read(path, 0))
+    assert np.mean([atoms.get_temperature() for atoms in first]) == pytest.approx(500.0 * 2 / 3, rel=0.2)
+    np.testing.assert_allclose([atoms.get_momenta().sum(0) for atoms in first], 0.0, atol=1e-6)
+    own = water.copy()
+    own.set_momenta([[0.1, 0.0, 0.0], [0.0, 0.2, 0.0], [0.0, 0.0, 0.3]])
+    next(run(own, calculator, Settings(1, thermostat="none"), tmp_path / "own.xyz"))
+    np.testing.assert_allclose(read(tmp_path / "own.xyz", 0).get_momenta(), own.get_momenta(), atol=1e-7)
+
+
+@pytest.mark.parametrize("thermostat", sorted(THERMOSTATS))
+def test_resumed_equals_uninterrupted(
+    water: Atoms, calculator: LeydenCalculator, tmp_path: Path, thermostat: str
+) -> None:
+    """Bitwise: positions and momenta of the state, and every byte of the trajectory."""
+    settings = replace(SHORT, thermostat=thermostat)
+    whole, parts = tmp_path / "whole.xyz", tmp_path / "parts.xyz"
+    simulate(water, calculator, settings, whole)
+    simulate(water, calculator, replace(settings, steps=10), parts)
+    done = simulate(water, calculator, settings, parts, resume=True)
+    assert [summary.steps for summary in done] == [15, 20]
+    same_run(whole, parts, water)
+
+
+def same_run(one: Path, other: Path, atoms: Atoms) -> None:
+    """Assert that two runs ended in the same state and wrote the same trajectory."""
+    a, b = (State.read(path.with_suffix(".state.npz"), atoms) for path in (one, other))
+    assert a.step == b.step and a.generator == b.generator
+    np.testing.assert_array_equal(a.positions, b.positions)
+    np.testing.assert_array_equal(a.momenta, b.momenta)
+    np.testing.assert_allclose(a.log, b.log, rtol=1e-13)
+    assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("after", [0, 10])
+def test_killed_between_trajectory_and_state(
+    water: Atoms, calculator: LeydenCalculator, tmp_path: Path, after: int
+) -> None:
+    """The frame that the state does not know is dropped, also right at the beginning."""
+    settings = replace(SHORT, thermostat="langevin")
+    whole, killed = tmp_path / "whole.xyz", tmp_path / "killed.xyz"
+    simulate(water, calculator, settings, whole)
+    steps = run(water, calculator, settings, killed)
+    for _ in range(after // 5 + 1):
+        next(steps)
+    if after == 0:
+        first = killed.read_text().splitlines(keepends=True)[:5]
+        earlier = State.read(killed.with_suffix(".state.npz"), water)
+        fresh = tmp_path / "fresh.xyz"
+        kept = _state_at_the_beginning(water, calculator, settings, fresh)
+        replace(kept, trajectory_bytes=len("".join(first).encode())).write(killed.with_suffix(".state.npz"))
+        assert earlier.step == 5 and kept.step == 0
+    else:
+        shutil.copy(killed.with_suffix(".state.npz"), tmp_path / "older.npz")
+        next(steps)
+        shutil.copy(tmp_path / "older.npz", killed.with_suffix(".state.npz"))
+    steps.close()
+    with killed.open("a") as file:
+        file.write("3\nhalf a frame")
+    simulate(water, calculator, settings, killed, resume=True)
+    same_run(whole, killed, water)
+    assert len(read(killed, ":")) == 5
+
+
+def _state_at_the_beginning(water: Atoms, calculator: LeydenCalculator, settings: Settings, path: Path) -> State:
+    """The state that a run leaves which is killed in its first block."""
+
+    class KilledError(Exception):
+        pass
+
+    def kill(*args: object) -> None:
+        raise KilledError
+
+    class Deadly(LeydenCalculator):
+        calls = 0
+
+        def calculate(self, *args: object, **kwargs: object) -> None:
+            self.calls += 1
+            if self.calls > 2:
+                kill()
+            super().calculate(*args, **kwargs)
+
+    with pytest.raises(KilledError):
+        simulate(water, Deadly(calculator.potential), settings, path)
+    return State.read(path.with_suffix(".state.npz"), water)
+
+
+def test_killed_in_the_first_block_goes_on(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.xyz", tmp_path / "killed.xyz"
+    simulate(water, calculator, SHORT, whole)
+    assert _state_at_the_beginning(water, calculator, SHORT, killed).step == 0
+    simulate(water, calculator, SHORT, killed, resume=True)
+    same_run(whole, killed, water)
+
+
+def test_finished_run_has_nothing_to_do(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    path = tmp_path / "md.xyz"
+    simulate(water, calculator, SHORT, path)
+    before = path.read_bytes()
+    assert simulate(water, calculator, SHORT, path, resume=True) == []
+    assert path.read_bytes() == before
+
+
+def test_earlier_run_is_not_overwritten(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    path = tmp_path / "md.xyz"
+    path.write_text("precious")
+    with pytest.raises(InputError, match=r"md\.xyz: expected a new file, found an earlier run; use --resume .*\.$"):
+        simulate(water, calculator, SHORT, path)
+    assert path.read_text() == "precious"
+
+
+def test_nothing_to_resume(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected the state of an earlier run, found none"):
+        simulate(water, calculator, SHORT, tmp_path / "md.xyz", resume=True)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 torn", None])
+def test_damaged_state(water: Atoms, calculator: LeydenCalculator, tmp_path: Path, damage: bytes | None) -> None:
+    path = tmp_path / "md.xyz"
+    simulate(water, calculator, SHORT, path)
+    state = path.with_suffix(".state.npz")
+    state.write_bytes(state.read_bytes()[:-100] if damage is None else damage)
+    with pytest.raises(InputError, match="expected the state of an earlier run"):
+        simulate(water, calculator, SHORT, path, resume=True)
+
+
+@pytest.mark.parametrize("other", ["OH", "H2O", "OHO"])
+def test_state_of_other_atoms(water: Atoms, calculator: LeydenCalculator, tmp_path: Path, other: str) -> None:
+    """Another number of atoms, another order, other elements."""
+    path = tmp_path / "md.xyz"
+    simulate(water, calculator, SHORT, path)
+    before = path.read_bytes()
+    atoms = Atoms(other, water.positions[: len(Atoms(other))])
+    with pytest.raises(InputError, match=r"expected the state of .*, got one of .*; give the structure"):
+        simulate(atoms, calculator, replace(SHORT, steps=40), path, resume=True)
+    assert path.read_bytes() == before
+
+
+def test_lost_trajectory(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """Neither a missing nor a shortened trajectory is filled with zeros."""
+    path = tmp_path / "md.xyz"
+    simulate(water, calculator, SHORT, path)
+    path.write_bytes(path.read_bytes()[:-10])
+    for _ in range(2):
+        with pytest.raises(InputError, match="expected the trajectory of the run to resume"):
+            simulate(water, calculator, replace(SHORT, steps=40), path, resume=True)
+        path.unlink(missing_ok=True)
+
+
+def test_trajectory(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """Frames with time, momenta, charges, forces and the state they were calculated in, which gives their energy again."""
+    path = tmp_path / "md.xyz"
+    water.info |= {"total_charge": 1, "total_spin": 2, "external_field": [0.0, 0.1, 0.0], "comment": "dropped"}
+    simulate(water, calculator, SHORT, path)
+    frames = read(path, ":")
+    assert [atoms.info["time_ps"] for atoms in frames] == pytest.approx([0.0, 0.0025, 0.005, 0.0075, 0.01])
+    np.testing.assert_allclose(frames[0].positions, water.positions, atol=1e-8)
+    for atoms in frames:
+        assert atoms.get_charges().sum() == pytest.approx(1.0, abs=1e-6)
+        again = atoms.copy()
+        again.calc = calculator
+        assert again.get_potential_energy() == pytest.approx(atoms.get_potential_energy(), abs=1e-5)
+        np.testing.assert_allclose(again.get_forces(), atoms.get_forces(), atol=1e-5)
+        np.testing.assert_allclose(again.get_dipole_moment(), atoms.get_dipole_moment(), atol=1e-5)
+        assert atoms.info["total_spin"] == 2 and "comment" not in atoms.info
+
+
+def test_charge_given_to_the_calculator_is_in_the_trajectory(
+    water: Atoms, calculator: LeydenCalculator, tmp_path: Path
+) -> None:
+    charged = LeydenCalculator(calculator.potential, charge=-1, multiplicity=2)
+    simulate(water, charged, SHORT, tmp_path / "md.xyz")
+    for atoms in read(tmp_path / "md.xyz", ":"):
+        assert atoms.info["total_charge"] == -1 and atoms.info["total_spin"] == 2
+        assert atoms.get_charges().sum() == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_summaries(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """One after each block, the last block shorter; the structure given is left alone."""
+    before = water.copy()
+    summaries = simulate(water, calculator, replace(SHORT, steps=12, thermostat="none"), tmp_path / "md.xyz")
+    assert [summary.steps for summary in summaries] == [5, 10, 12]
+    assert all(0 < summary.ns_per_day < math.inf and summary.temperature > 0 for summary in summaries)
+    assert summaries[0].drift is None and summaries[-1].drift is not None
+    assert water == before and water.calc is None
+
+
+def test_unknown_thermostat(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"thermostat: expected one of none, langevin, bussi, got 'nose'\."):
+        simulate(water, calculator, replace(SHORT, thermostat="nose"), tmp_path / "md.xyz")
+    assert not (tmp_path / "md.xyz").exists()
+
+
+def test_folder_that_does_not_exist(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a file that can be written, got No such file or directory"):
+        simulate(water, calculator, SHORT, tmp_path / "nowhere" / "md.xyz")

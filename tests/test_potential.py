@@ -1,0 +1,125 @@
+"""Potential: the parts of the energy, the field, charge and spin."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from ase import Atoms
+
+from leyden.checks import InputError
+from leyden.neighbors import neighbor_list
+from leyden.potential import Potential
+from leyden.solve import Status
+from leyden.system import System
+from leyden.testing.backbone import MOLECULE, close
+from leyden.testing.charges import batch, molecules
+from leyden.testing.operator import random
+
+
+def test_energy_is_baseline_plus_short_plus_long(potential: Potential) -> None:
+    system = batch()
+    output = potential(system)
+    reference = potential.baseline(system)
+    assert torch.equal(output.energy, reference + output.energy_short + output.energy_long)
+    assert reference[0].item() == pytest.approx(4 * -13.6 - 2 * 1030.0 - 2040.0, abs=1e-9)
+    for part in (output.energy_short, output.energy_long):
+        assert part.abs().min() > 1e-3
+    assert output.solution.status is Status.DIRECT
+    assert torch.equal(output.charges, output.density[:, 0])
+
+
+def test_long_range_energy_is_that_of_its_charges(potential: Potential) -> None:
+    """U(p) + 1/2 <p|V|p>, with the density that the output names."""
+    system = batch()
+    output = potential(system)
+    bound = potential.coulomb.bind(system, potential.charges.basis)
+    expected = bound.energy(output.density) + potential.charges.energy(output.density, None, system)
+    close(output.energy_long, expected, 1e-14)
+
+
+def test_short_range_model_has_no_charges(short_range: Potential) -> None:
+    output = short_range(batch())
+    assert torch.equal(output.energy_long, torch.zeros(4, dtype=torch.float64))
+    assert output.energy_short.abs().min() > 1e-3
+    assert output.density is output.charges is output.dipole is output.solution is None
+
+
+def test_short_part_is_that_of_the_backbone(potential: Potential, short_range: Potential) -> None:
+    system = batch()
+    short_range.backbone.load_state_dict(potential.backbone.state_dict())
+    assert torch.equal(potential(system).energy_short, short_range(system).energy_short)
+
+
+def test_energy_is_float64_whatever_the_model(potential: Potential, short_range: Potential) -> None:
+    for model in (potential, short_range):
+        output = model.float()(batch(torch.float32))
+        assert output.energy.dtype == torch.float64
+        assert output.energy_short.dtype == output.energy_long.dtype == torch.float32
+
+
+def test_given_pairs_are_used(potential: Potential) -> None:
+    system = batch()
+    pairs = neighbor_list(system, potential.backbone.cutoff)
+    assert torch.equal(potential(system, pairs).energy, potential(system).energy)
+    half = replace(pairs, centers=pairs.centers[::2], neighbors=pairs.neighbors[::2], shifts=pairs.shifts[::2])
+    assert not torch.equal(potential(system, half).energy, potential(system).energy)
+
+
+def test_field_acts_on_the_dipole(potential: Potential) -> None:
+    """E(F) = E(0) - mu.F for charges that do not respond; latent dipoles included."""
+    system, field = molecules(), 0.5 * random(0, 2, 3)
+    free, inside = potential(system), potential(replace(system, field=field))
+    close(inside.energy - free.energy, -(free.dipole * field).sum(1), 1e-12)
+    close(inside.energy_long - free.energy_long, -(free.dipole * field).sum(1), 1e-12)
+    point = torch.zeros(2, 3, dtype=torch.float64).index_add(0, system.index, free.charges[:, None] * system.positions)
+    atomic = torch.zeros(2, 3, dtype=torch.float64).index_add(0, system.index, free.density[:, 1:])
+    close(free.dipole, point + atomic, 1e-13)
+    assert point.abs().max() > 1e-2 and atomic.abs().max() > 1e-2
+
+
+def test_forces_in_a_field_on_a_charged_structure_sum_to_qe(potential: Potential) -> None:
+    system = System.from_ase(MOLECULE, charge=2)
+    positions = system.positions.requires_grad_()
+    inside = replace(system, positions=positions, field=torch.tensor([[0.1, 0.2, -0.3]], dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(potential(inside).energy.sum(), positions)
+    close(-gradient.sum(0), 2 * inside.field[0], 1e-10)
+
+
+def test_field_is_read_from_ase(potential: Potential) -> None:
+    atoms = MOLECULE.copy()
+    atoms.info["external_field"] = [0.0, 0.0, 0.2]
+    free, inside = potential(System.from_ase(MOLECULE)), potential(System.from_ase(atoms))
+    close(inside.energy - free.energy, -0.2 * free.dipole[:, 2], 1e-12)
+
+
+def test_field_on_a_periodic_structure_is_refused(potential: Potential) -> None:
+    """Also where only one of a batch is periodic; a field on its open neighbor alone is fine."""
+    system = batch()
+    field = torch.zeros(4, 3, dtype=torch.float64)
+    field[0, 2] = 0.1
+    assert torch.isfinite(potential(replace(system, field=field)).energy).all()
+    field[1, 0] = 0.1
+    with pytest.raises(InputError, match=r"external_field: expected open structures.*set pbc to False\."):
+        potential(replace(system, field=field))
+
+
+def test_field_without_charges_is_refused(short_range: Potential) -> None:
+    system = replace(molecules(), field=0.1 * torch.ones(2, 3, dtype=torch.float64))
+    with pytest.raises(InputError, match=r"external_field: expected no field.*drop it\."):
+        short_range(system)
+
+
+def test_slab_is_refused(potential: Potential) -> None:
+    slab = Atoms("OH", [[0, 0, 0], [0, 0, 1]], cell=[3, 3, 9], pbc=[True, True, False])
+    with pytest.raises(InputError, match="slabs and wires"):
+        potential(System.from_ase(slab))
+
+
+def test_charge_and_spin_change_all_parts(potential: Potential) -> None:
+    states = [(0, 1), (1, 1), (-1, 1), (0, 3)]
+    system = System.from_ase([MOLECULE] * 4, charge=[q for q, _ in states], spin=[m for _, m in states])
+    output = potential(system)
+    for part in (output.energy_short, output.energy_long):
+        assert ((part[:, None] - part).abs() + torch.eye(4)).min() > 1e-5
+    close(output.charges.view(4, 7).sum(1), torch.tensor([0.0, 1.0, -1.0, 0.0], dtype=torch.float64), 1e-12)
+    assert (output.charges[:7] - output.charges[21:]).abs().max() > 1e-4

@@ -1,0 +1,76 @@
+"""Spec: what a potential is made of, there and back."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from leyden.charges import Local
+from leyden.coulomb import Coulomb
+from leyden.density import GaussianBasis
+from leyden.potential import Potential
+from leyden.spec import CartesianSpec, CoulombSpec, LocalSpec, PotentialSpec, build, describe
+from leyden.testing.charges import assembled, batch
+
+SPEC = PotentialSpec(
+    backbone=CartesianSpec(cutoff=3.25, channels=4, layers=1, basis=5),
+    charges=LocalSpec(
+        mode="shift", dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, self_interaction=True, scale=1.5, hidden=3
+    ),
+    coulomb=CoulombSpec(accuracy=1e-4, method="auto", charged="error"),
+    elements=(1, 6, 8),
+    average_neighbors=7.25,
+    baseline={1: -1.0, 6: -2.0, 8: -3.0},
+)
+
+
+def test_every_field_survives_building() -> None:
+    """Every value of SPEC differs from its default where it can, so that none may be forgotten."""
+    assert describe(build(SPEC)) == SPEC
+    for section, default in ((SPEC.backbone, CartesianSpec()), (SPEC.charges, LocalSpec()), (SPEC.coulomb, CoulombSpec())):
+        same = {name for name, value in section if value == getattr(default, name)}
+        assert same <= {"kind", "method"}
+
+
+def test_plain_data_there_and_back() -> None:
+    assert PotentialSpec.model_validate(SPEC.model_dump(mode="json")) == SPEC
+
+
+def test_description_rebuilds_the_form_of_any_potential(potential: Potential, short_range: Potential) -> None:
+    for model in (potential, short_range):
+        other = build(describe(model)).double()
+        other.load_state_dict(model.state_dict())
+        assert torch.equal(other(batch()).energy, model(batch()).energy)
+
+
+def test_defaults_are_those_of_the_classes() -> None:
+    spec = PotentialSpec(elements=(8, 1), average_neighbors=5.0, baseline={})
+    potential = build(spec)
+    assert potential.coulomb == Coulomb()
+    assert potential.charges.basis == GaussianBasis()
+    default = Local(potential.backbone.channels, (1, 8), GaussianBasis())
+    for name in ("mode", "self_interaction", "scale", "hidden"):
+        assert getattr(potential.charges, name) == getattr(default, name)
+    assert describe(potential).elements == (1, 8)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unknown": 1},
+        {"backbone": {"cutoff": 0.1}},
+        {"charges": {"mode": "uniform"}},
+        {"charges": {"scale": -1.0}},
+        {"coulomb": {"accuracy": 0.5}},
+        {"charges": {"sigma": 1.0}},
+    ],
+)
+def test_wrong_values_and_unknown_keys(change: dict) -> None:
+    with pytest.raises(ValidationError):
+        PotentialSpec.model_validate(SPEC.model_dump() | change)
+
+
+def test_foreign_parts_are_refused() -> None:
+    potential = assembled(lambda c, e: None)
+    potential.charges = torch.nn.Identity()
+    with pytest.raises(TypeError, match="expected a Cartesian backbone and Local charges"):
+        describe(potential)
