@@ -9,8 +9,9 @@ from leyden.derivatives import forces, hessian_vector
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.system import System
-from leyden.testing.backbone import MOLECULE, central, close
+from leyden.testing.backbone import MOLECULE
 from leyden.testing.charges import batch
+from leyden.testing.numeric import central, close
 
 PERIODIC, OPEN = [1, 3], [0, 2]
 
@@ -22,7 +23,9 @@ def test_every_component_of_the_force(potential: Potential) -> None:
         for axis in range(3):
             step = torch.zeros_like(system.positions)
             step[atom, axis] = 1.0
-            slope = central(lambda h, step=step: potential(replace(system, positions=system.positions + h * step)).energy)
+            slope = central(
+                lambda h, step=step: potential(replace(system, positions=system.positions + h * step)).energy
+            )
             close(-found[atom, axis], slope[0], 1e-7)
 
 
@@ -90,7 +93,13 @@ def test_given_pairs(potential: Potential) -> None:
 def test_results_carry_a_graph_only_when_asked(potential: Potential) -> None:
     system = batch()
     plain, training = forces(potential, system), forces(potential, system, create_graph=True)
-    for tensor in (plain.forces, plain.stress, plain.output.energy, plain.output.density, plain.output.solution.density):
+    for tensor in (
+        plain.forces,
+        plain.stress,
+        plain.output.energy,
+        plain.output.density,
+        plain.output.solution.density,
+    ):
         assert not tensor.requires_grad
     for tensor in (training.forces, training.stress, training.output.energy, training.output.dipole):
         assert tensor.requires_grad

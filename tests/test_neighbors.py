@@ -12,7 +12,7 @@ from torch import Tensor
 from leyden import System
 from leyden.checks import InputError
 from leyden.neighbors import Graph, NeighborList, neighbor_list
-from leyden.testing.operator import derivatives_of, random
+from leyden.testing.numeric import derivatives_of, random
 
 MOLECULE = Atoms("COH", [[0.0, 0, 0], [1.2, 0.1, 0], [-0.5, 0.9, 0.3]])
 SMALL = Atoms("NaCl", [[0.1, 0.2, 0.3], [1.3, 1.2, 1.6]], cell=[[2.4, 0, 0], [0.7, 2.6, 0], [-0.3, 0.5, 2.9]], pbc=True)

@@ -11,9 +11,9 @@ from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.solve import Status
 from leyden.system import System
-from leyden.testing.backbone import MOLECULE, close
+from leyden.testing.backbone import MOLECULE
 from leyden.testing.charges import batch, molecules
-from leyden.testing.operator import random
+from leyden.testing.numeric import close, random
 
 
 def test_energy_is_baseline_plus_short_plus_long(potential: Potential) -> None:

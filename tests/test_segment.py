@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from leyden import segment
-from leyden.testing.operator import derivatives_of, random
+from leyden.testing.numeric import derivatives_of, random
 
 INDEX, COUNT = torch.tensor([0, 0, 2, 2, 2]), 4
 

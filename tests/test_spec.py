@@ -26,7 +26,11 @@ SPEC = PotentialSpec(
 def test_every_field_survives_building() -> None:
     """Every value of SPEC differs from its default where it can, so that none may be forgotten."""
     assert describe(build(SPEC)) == SPEC
-    for section, default in ((SPEC.backbone, CartesianSpec()), (SPEC.charges, LocalSpec()), (SPEC.coulomb, CoulombSpec())):
+    for section, default in (
+        (SPEC.backbone, CartesianSpec()),
+        (SPEC.charges, LocalSpec()),
+        (SPEC.coulomb, CoulombSpec()),
+    ):
         same = {name for name, value in section if value == getattr(default, name)}
         assert same <= {"kind", "method"}
 

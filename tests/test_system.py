@@ -9,7 +9,7 @@ from ase import Atoms
 
 from leyden import System
 from leyden.checks import InputError
-from leyden.testing.operator import random
+from leyden.testing.numeric import random
 
 FRAMES = [
     Atoms(

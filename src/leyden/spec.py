@@ -1,6 +1,6 @@
 """What a potential is made of, as plain data: the section `model` of a config, and config.yaml of a model folder."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,6 +10,9 @@ from leyden.charges import Local
 from leyden.coulomb import Coulomb
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
+
+Element = Annotated[int, Field(ge=1, le=118)]
+"""Atomic number."""
 
 
 class Section(BaseModel):
@@ -59,9 +62,9 @@ class ModelSpec(Section):
 class PotentialSpec(ModelSpec):
     """A ModelSpec with what the training data determined: elements, mean number of neighbors, reference energies."""
 
-    elements: tuple[int, ...]
-    average_neighbors: float
-    baseline: dict[int, float]
+    elements: tuple[Element, ...] = Field(min_length=1)
+    average_neighbors: float = Field(gt=0.0)
+    baseline: dict[Element, float]
 
 
 def build(spec: PotentialSpec) -> Potential:

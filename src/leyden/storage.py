@@ -99,6 +99,6 @@ def _said(error: Exception) -> str:
     """The telling line of an error: torch puts a headline before it, pydantic and yaml do not end after it."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        return f"{'.'.join(str(part) for part in first['loc']) or FILES[0]}: {first['msg']}"
     lines = str(error).strip().splitlines()
-    return lines[-1 if isinstance(error, RuntimeError) else 0].strip()[:200]
+    return lines[-1 if isinstance(error, RuntimeError) else 0].strip().rstrip(".")[:200]

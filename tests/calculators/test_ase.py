@@ -105,7 +105,9 @@ def test_short_range_model(short_range: Potential) -> None:
     assert np.abs(atoms.get_forces()).max() > 1e-2
     with pytest.raises(PropertyNotImplementedError, match=r"^charges needs a model with charges\.$"):
         atoms.get_charges()
-    with pytest.raises(PropertyNotImplementedError, match=r"^dipole needs an open structure and a model with charges\.$"):
+    with pytest.raises(
+        PropertyNotImplementedError, match=r"^dipole needs an open structure and a model with charges\.$"
+    ):
         atoms.get_dipole_moment()
 
 

@@ -15,7 +15,8 @@ from ase import Atoms
 from torch import Tensor
 
 from leyden import Coulomb, GaussianBasis, System
-from leyden.testing.operator import FRAMES, WIDTHS, random
+from leyden.testing.numeric import random
+from leyden.testing.operator.case import FRAMES, WIDTHS
 from leyden.units import COULOMB
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "references" / "lattice_constants.json").read_text())

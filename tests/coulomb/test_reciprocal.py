@@ -11,7 +11,9 @@ from torch import Tensor
 
 from leyden import Coulomb, GaussianBasis, System
 from leyden.coulomb import reciprocal
-from leyden.testing.operator import FRAMES, WIDTHS, PeriodicOperatorContract, random
+from leyden.testing.numeric import random
+from leyden.testing.operator import PeriodicOperatorContract
+from leyden.testing.operator.case import FRAMES, WIDTHS
 from leyden.units import COULOMB
 
 

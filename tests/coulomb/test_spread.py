@@ -6,7 +6,7 @@ import torch
 from leyden.coulomb import phases
 from leyden.coulomb.phases import Phases, Waves
 from leyden.coulomb.spread import Gather, Spread, multi_indices, raised
-from leyden.testing.operator import derivatives_of, random
+from leyden.testing.numeric import derivatives_of, random
 
 S, GROUP = (
     torch.rand(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),

@@ -8,8 +8,7 @@ from ase import Atoms
 
 from leyden import Coulomb, GaussianBasis, System
 from leyden.density.moments import dipole, field_coupling, quadrupole, total_charge
-from leyden.testing.backbone import close
-from leyden.testing.operator import random
+from leyden.testing.numeric import close, random
 from leyden.units import COULOMB
 
 POSITIONS = [[0.0, 0.1, 0.2], [1.0, -0.3, 0.4], [-0.5, 0.8, -0.2], [0.2, 0.4, 1.1], [3.0, 0.0, 1.0]]

@@ -36,7 +36,7 @@ def calculator() -> LeydenCalculator:
     torch.manual_seed(0)
     charges = Local(Springs.channels, Springs.elements, GaussianBasis(0.5), hidden=4)
     with torch.no_grad():
-        charges.charge.layers[2].weight.mul_(30.0)
+        charges.charge.layers[2].weight.mul_(300.0)
     return LeydenCalculator(Potential(Springs(), charges, Coulomb(), Baseline({})))
 
 

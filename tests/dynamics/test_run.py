@@ -26,22 +26,22 @@ def simulate(
 
 
 def test_nve_conserves_energy(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
-    """Momentum too; half the step leaves a quarter of the fluctuation: the integrator is of second order."""
+    """Momentum too; half the step leaves a quarter of the fluctuation, as the integrator is of second order."""
     fluctuation = []
     for timestep in (0.4, 0.2):
         path = tmp_path / f"{timestep}.xyz"
-        settings = Settings(round(60 / timestep), timestep, 300.0, "none", every=round(2 / timestep))
+        settings = Settings(round(48 / timestep), timestep, 300.0, "none", every=round(2 / timestep))
         last = simulate(water, calculator, settings, path)[-1]
-        assert abs(last.drift) < 2e-4
-        energies = State.read(path.with_suffix(".state.npz"), water).log[:, 4]
+        energies = State.read(path.with_suffix(".state.npz"), water).log[:, 3]
         fluctuation.append(np.ptp(energies))
         momenta = [atoms.get_momenta().sum(0) for atoms in read(path, ":")]
         np.testing.assert_allclose(momenta, 0.0, atol=1e-6)
-    assert 1e-7 < fluctuation[1] < 1e-3
-    assert fluctuation[0] / fluctuation[1] == pytest.approx(4.0, rel=0.3)
+    assert abs(last.drift) < 5e-4
+    assert 1e-7 < fluctuation[1] < 2e-4
+    assert fluctuation[0] / fluctuation[1] == pytest.approx(4.0, rel=0.25)
 
 
-def test_charges_and_potential_energy_move(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+def test_charges_and_energies_move(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
     """The system of these tests is not trivial: charges fluctuate, and kinetic energy is exchanged."""
     simulate(water, calculator, replace(SHORT, thermostat="none", every=1), tmp_path / "md.xyz")
     frames = read(tmp_path / "md.xyz", ":")
@@ -56,7 +56,7 @@ def test_thermostats_heat_to_their_temperature(
     momenta = np.random.default_rng(0).normal(size=(3, 3))
     water.set_momenta(0.05 * (momenta - momenta.mean(0)))
     assert water.get_temperature() < 30
-    settings = Settings(400, 0.5, 400.0, thermostat, time_constant=5.0, every=2)
+    settings = Settings(250, 0.5, 400.0, thermostat, time_constant=5.0, every=2)
     last = simulate(water, calculator, settings, tmp_path / "md.xyz")[-1]
     assert last.temperature == pytest.approx(400.0, rel=0.3)
     assert (last.drift is None) == (thermostat == "langevin")
@@ -113,63 +113,44 @@ def same_run(one: Path, other: Path, atoms: Atoms) -> None:
     assert one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("after", [0, 10])
-def test_killed_between_trajectory_and_state(
-    water: Atoms, calculator: LeydenCalculator, tmp_path: Path, after: int
-) -> None:
-    """The frame that the state does not know is dropped, also right at the beginning."""
-    settings = replace(SHORT, thermostat="langevin")
+def test_killed_between_trajectory_and_state(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """The frames that the state does not know are dropped, half written ones included."""
     whole, killed = tmp_path / "whole.xyz", tmp_path / "killed.xyz"
-    simulate(water, calculator, settings, whole)
-    steps = run(water, calculator, settings, killed)
-    for _ in range(after // 5 + 1):
-        next(steps)
-    if after == 0:
-        first = killed.read_text().splitlines(keepends=True)[:5]
-        earlier = State.read(killed.with_suffix(".state.npz"), water)
-        fresh = tmp_path / "fresh.xyz"
-        kept = _state_at_the_beginning(water, calculator, settings, fresh)
-        replace(kept, trajectory_bytes=len("".join(first).encode())).write(killed.with_suffix(".state.npz"))
-        assert earlier.step == 5 and kept.step == 0
-    else:
-        shutil.copy(killed.with_suffix(".state.npz"), tmp_path / "older.npz")
-        next(steps)
-        shutil.copy(tmp_path / "older.npz", killed.with_suffix(".state.npz"))
-    steps.close()
+    simulate(water, calculator, SHORT, whole)
+    simulate(water, calculator, replace(SHORT, steps=10), killed)
+    state = killed.with_suffix(".state.npz")
+    shutil.copy(state, tmp_path / "older.npz")
+    simulate(water, calculator, replace(SHORT, steps=15), killed, resume=True)
+    shutil.copy(tmp_path / "older.npz", state)
     with killed.open("a") as file:
         file.write("3\nhalf a frame")
-    simulate(water, calculator, settings, killed, resume=True)
+    simulate(water, calculator, SHORT, killed, resume=True)
     same_run(whole, killed, water)
     assert len(read(killed, ":")) == 5
 
 
-def _state_at_the_beginning(water: Atoms, calculator: LeydenCalculator, settings: Settings, path: Path) -> State:
-    """The state that a run leaves which is killed in its first block."""
+class KilledError(Exception):
+    pass
 
-    class KilledError(Exception):
-        pass
 
-    def kill(*args: object) -> None:
-        raise KilledError
+class Deadly(LeydenCalculator):
+    """Evaluates two structures, then dies."""
 
-    class Deadly(LeydenCalculator):
-        calls = 0
+    calls = 0
 
-        def calculate(self, *args: object, **kwargs: object) -> None:
-            self.calls += 1
-            if self.calls > 2:
-                kill()
-            super().calculate(*args, **kwargs)
-
-    with pytest.raises(KilledError):
-        simulate(water, Deadly(calculator.potential), settings, path)
-    return State.read(path.with_suffix(".state.npz"), water)
+    def calculate(self, *args: object, **kwargs: object) -> None:
+        self.calls += 1
+        if self.calls > 2:
+            raise KilledError
+        super().calculate(*args, **kwargs)
 
 
 def test_killed_in_the_first_block_goes_on(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.xyz", tmp_path / "killed.xyz"
     simulate(water, calculator, SHORT, whole)
-    assert _state_at_the_beginning(water, calculator, SHORT, killed).step == 0
+    with pytest.raises(KilledError):
+        simulate(water, Deadly(calculator.potential), SHORT, killed)
+    assert State.read(killed.with_suffix(".state.npz"), water).step == 0
     simulate(water, calculator, SHORT, killed, resume=True)
     same_run(whole, killed, water)
 
@@ -229,7 +210,7 @@ def test_lost_trajectory(water: Atoms, calculator: LeydenCalculator, tmp_path: P
 
 
 def test_trajectory(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
-    """Frames with time, momenta, charges, forces and the state they were calculated in, which gives their energy again."""
+    """Frames carry time, momenta, charges, forces, and the state that gives their energy again."""
     path = tmp_path / "md.xyz"
     water.info |= {"total_charge": 1, "total_spin": 2, "external_field": [0.0, 0.1, 0.0], "comment": "dropped"}
     simulate(water, calculator, SHORT, path)

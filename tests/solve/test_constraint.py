@@ -3,7 +3,7 @@
 import torch
 
 from leyden.solve import onto_plane
-from leyden.testing.operator import derivatives_of, random
+from leyden.testing.numeric import derivatives_of, random
 
 INDEX = torch.tensor([0, 0, 0, 1, 1])
 TARGET = torch.tensor([1.0, -2.0], dtype=torch.float64)

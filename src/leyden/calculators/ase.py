@@ -38,7 +38,7 @@ class LeydenCalculator(Calculator):
     charged structures demands one of the two; otherwise structures are neutral.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties: ClassVar[list[str]] = [  # type: ignore[misc]
         "energy", "free_energy", "forces", "stress", "charges", "dipole", "E_short", "E_long", "born_effective_charges",
     ]  # fmt: skip
 

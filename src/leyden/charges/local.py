@@ -34,6 +34,9 @@ class Local(ChargeModel):
     each Gaussian with itself; scale: physical charge = scale * latent charge, sqrt(eps_inf) in a bulk, 1 in a gas.
     """
 
+    element: Tensor
+    sign: Tensor
+
     def __init__(
         self,
         channels: Channels,

@@ -12,10 +12,11 @@ class Invariant(nn.Module):
 
     def __init__(self, scalars: int, hidden: int, bias: Tensor) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(scalars, hidden), nn.SiLU(), nn.Linear(hidden, 1, bias=False))
+        last = nn.Linear(hidden, 1, bias=False)
+        self.layers = nn.Sequential(nn.Linear(scalars, hidden), nn.SiLU(), last)
         self.bias = nn.Parameter(bias.clone())
         with torch.no_grad():
-            self.layers[2].weight.mul_(SMALL)
+            last.weight.mul_(SMALL)
 
     def forward(self, scalars: Tensor, element: Tensor) -> Tensor:
         """Scalars (N, K) and element positions (N,) -> (N,)."""

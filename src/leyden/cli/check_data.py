@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -33,7 +34,8 @@ def check_data(path: Annotated[Path, typer.Argument(help="A file with structures
 
 
 def _table(report: Inspection) -> Table:
-    table = Table(title=f"{escape(report.path.name)}: {report.structures} structures", title_justify="left")
+    title = f"{escape(report.path.name)}: {report.structures} structures"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("place", "key", "frames", "shape", "range", "taken for"):
         table.add_column(column, no_wrap=column in ("key", "shape"), overflow="fold")
     for row in report.keys:

@@ -13,16 +13,19 @@ def demo(
         "datasets/ion_pairs"
     ),
     output: Annotated[Path, typer.Option()] = Path("runs/demo"),
-    epochs: Annotated[int, typer.Option(min=1)] = 60,
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
 ) -> None:
     """Train short-range and les on ion pairs, a few minutes on two cores, and write a report."""
     from leyden.demo import run
 
-    console = Console()
+    console = Console(soft_wrap=True)
     rows, page = run(data, output, epochs, console)
-    table = Table("model", "force RMSE < 10 Å", "force RMSE > 10 Å", "E(15 Å) - E(10 Å)", "charge of NH4+", box=None)
+    table = Table(
+        "", "force RMSE\n< 10 Å\n(meV/Å)", "RMSE of the\nion-ion force\n> 10 Å (meV/Å)", "E(15 Å)\n-E(10 Å)\n(eV)",
+        "charge\nof NH4+\n(e)", box=None,
+    )  # fmt: skip
     for row in rows:
-        charge = "-" if row.charge is None else f"{row.charge:+.3f} e"
-        table.add_row(row.name, f"{row.near:.1f} meV/Å", f"{row.far:.1f} meV/Å", f"{row.rise:.3f} eV", charge)
+        charge = "-" if row.charge is None else f"{row.charge:+.3f}"
+        table.add_row(row.name, f"{row.near:.1f}", f"{row.pull:.1f}", f"{row.rise:.3f}", charge)
     console.print(table)
     console.print(f"{page}", highlight=False)

@@ -21,11 +21,11 @@ def evaluate(
     ] = False,
 ) -> None:
     """Print RMSE, MAE, R2 and slope of everything the file labels."""
-    console = Console()
+    console = Console(soft_wrap=True)
     potential = load(model)
     found = frames_for(potential, data, pbc=False if ignore_pbc else None)
     for line in (*found.notes, *found.warnings):
-        console.print(f"note: {line}", highlight=False)
+        console.print(f"note: {line}", highlight=False, markup=False)
     result = run(potential, found.frames, batch_size)
     console.print(error_table(result))
     console.print(

@@ -13,7 +13,7 @@ EXTRAS = {"train": ("lightning", "torchmetrics"), "viz": ("plotly",), "data": ("
 
 def info() -> None:
     """Show versions, the device, and which extras are present."""
-    console = Console()
+    console = Console(soft_wrap=True)
     table = Table(show_header=False, box=None)
     table.add_row("python", platform.python_version())
     for name in CORE:

@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from leyden.calculators import LeydenCalculator
+from leyden.checks import InputError
 from leyden.dynamics import Settings, run
 from leyden.dynamics.run import THERMOSTATS
+from leyden.train.checkpoint import Interrupted
 from leyden.train.files import load
 
 
@@ -31,12 +34,16 @@ def md(
 ) -> None:
     """Run NVE or NVT dynamics; prints temperature, drift of the conserved energy, and speed."""
     settings = Settings(steps, timestep, temperature, thermostat, time_constant, every, seed)
-    calculator = LeydenCalculator(model, device, dtype, charge)
-    console, last = Console(), None
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("dynamics", total=steps)
-        for last in run(load(structure)[-1], calculator, settings, output, resume):
-            bar.update(task, completed=last.steps)
+    calculator = LeydenCalculator(model, _device(device), dtype, charge)
+    console, last = Console(soft_wrap=True), None
+    try:
+        with Progress(console=Console(stderr=True), transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("dynamics", total=steps)
+            for last in run(load(structure)[-1], calculator, settings, output, resume):
+                bar.update(task, completed=last.steps)
+    except KeyboardInterrupt:
+        done = f"after {last.steps} of {steps} steps" if last else "before the first frame was written"
+        raise Interrupted(f"stopped {done}; continue with the same command and --resume.") from None
     if last is None:
         console.print(f"{output}: the run already has {steps} steps; nothing to do.", highlight=False)
         return
@@ -44,3 +51,13 @@ def md(
     console.print(f"{last.steps} steps of {timestep} fs in {output}", highlight=False)
     console.print(f"mean temperature {last.temperature:.0f} K (second half); energy drift {drift}", highlight=False)
     console.print(f"{last.ns_per_day:.3g} ns/day", highlight=False)
+
+
+def _device(name: str) -> str:
+    """The name of a device that is there. Raises InputError for any other."""
+    try:
+        torch.zeros((), device=name)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+        raise InputError(f"--device: expected one of {', '.join(found)}, got {name!r}.") from None
+    return name

@@ -21,7 +21,7 @@ def report(
     ] = None,
 ) -> None:
     """Write report.html and report.json into the run folder."""
-    console = Console()
+    console = Console(soft_wrap=True)
     content = assemble(run, test, baseline, scan)
     page = write(content, run)
     for line in verdict(content):

@@ -22,10 +22,11 @@ def train(
     require(
         find_spec("lightning") is not None, "train: expected lightning, found none; run: pip install 'leyden[train]'."
     )
+    from leyden.train.run import main_process
     from leyden.train.run import train as run
 
     settings = load_config(config, overrides or [])
-    console = Console()
+    console = Console(quiet=not main_process(), soft_wrap=True)
     done = run(settings, restart, console)
     console.print(f"{done.epochs} epochs in {done.seconds:.0f} s; best model in {done.best}", highlight=False)
     console.print(f"next: leyden eval {done.best} TEST.xyz   or   leyden report {settings.output}", highlight=False)

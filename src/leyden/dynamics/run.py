@@ -101,7 +101,7 @@ def run(
 
 
 def _started(atoms: Atoms, generator: np.random.RandomState, settings: Settings) -> State:
-    """Momenta of the Maxwell-Boltzmann distribution, without drift of the whole, unless the structure brings its own."""
+    """Momenta of the Maxwell-Boltzmann distribution, without drift of the whole, unless the structure has its own."""
     if not atoms.get_momenta().any():
         masses = atoms.get_masses()[:, None]
         spread = np.sqrt(masses * units.kB * settings.temperature)
@@ -139,10 +139,10 @@ def _record(
     heat: float,
     log: Log,
 ) -> None:
-    """A frame, a row of the log, and then the state, which so counts only frames that are on disk."""
+    """A row of the log (which evaluates the structure), a frame, then the state, which counts only what is on disk."""
     passed = step * settings.timestep / 1000
-    _write_frame(trajectory, atoms, passed)
     log.append(_row(atoms, passed, heat))
+    _write_frame(trajectory, atoms, passed)
     _state(step, atoms, generator, trajectory.stat().st_size, heat, log).write(_state_path(trajectory))
 
 
@@ -153,7 +153,13 @@ def _state(step: int, atoms: Atoms, generator: np.random.RandomState, size: int,
 
 def _stored(generator: np.random.RandomState) -> dict:
     kind, keys, position, has_gauss, gauss = generator.get_state(legacy=True)
-    return {"kind": kind, "keys": keys.tolist(), "position": position, "has_gauss": has_gauss, "gauss": gauss}
+    return {
+        "kind": kind,
+        "keys": np.asarray(keys).tolist(),
+        "position": position,
+        "has_gauss": has_gauss,
+        "gauss": gauss,
+    }
 
 
 def _state_path(trajectory: Path) -> Path:

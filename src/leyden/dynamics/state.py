@@ -44,7 +44,7 @@ class State:
     def read(path: Path, atoms: Atoms) -> "State":
         """The state of an earlier run of these atoms. Raises InputError if there is none or it belongs to others."""
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 state = State(
                     int(data["step"]), data["numbers"], data["positions"], data["momenta"],
                     json.loads(data["generator"].tobytes().decode()),

@@ -2,4 +2,10 @@
 
 import pytest
 
-pytest.register_assert_rewrite("leyden.testing.backbone", "leyden.testing.charges", "leyden.testing.operator")
+pytest.register_assert_rewrite(
+    "leyden.testing.backbone",
+    "leyden.testing.calculator",
+    "leyden.testing.charges",
+    "leyden.testing.numeric",
+    "leyden.testing.operator",
+)

@@ -23,6 +23,7 @@ from leyden.backbones.backbone import Backbone, Features
 from leyden.checks import InputError
 from leyden.neighbors import Graph, neighbor_list
 from leyden.system import System
+from leyden.testing.numeric import central, close
 
 ELEMENTS = (1, 6, 8)
 MOLECULE = Atoms(
@@ -55,12 +56,6 @@ def energy_of(model: Backbone, system: System) -> Callable[[Tensor], Tensor]:
     """Total energy as a function of positions, with the neighbor list of the given system."""
     pairs = neighbor_list(system, model.cutoff)
     return lambda positions: model(Graph.of(replace(system, positions=positions), pairs)).energy.sum()
-
-
-def close(actual: Tensor, expected: Tensor, tolerance: float) -> None:
-    """Assert equality to a tolerance relative to the largest expected entry (or one, where that is larger)."""
-    scale = max(1.0, expected.detach().abs().max().item())
-    torch.testing.assert_close(actual, expected, rtol=0.0, atol=tolerance * scale)
 
 
 def same(actual: Features, expected: Features, tolerance: float) -> None:
@@ -235,8 +230,3 @@ class BackboneContract(ABC):
     def direction(self, system: System) -> Tensor:
         """A displacement of all atoms, (N, 3)."""
         return torch.as_tensor(np.random.default_rng(3).normal(size=system.positions.shape))
-
-
-def central(f: Callable[[float], Tensor], h: float = 2e-4) -> Tensor:
-    """f'(0) by the five-point rule, error of order h^4."""
-    return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)

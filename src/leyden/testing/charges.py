@@ -29,8 +29,8 @@ from leyden.features import Channels
 from leyden.potential import Output, Potential
 from leyden.properties import born_charges
 from leyden.system import System
-from leyden.testing.backbone import CRYSTAL, ELEMENTS, MOLECULE, central, close
-from leyden.testing.operator import derivatives_of, random
+from leyden.testing.backbone import CRYSTAL, ELEMENTS, MOLECULE
+from leyden.testing.numeric import central, close, derivatives_of, random
 
 HYDROXIDE = Atoms("OH", [[0.1, 0.0, 0.2], [0.5, 0.7, -0.3]])
 SALT = Atoms(

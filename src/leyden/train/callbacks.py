@@ -1,7 +1,9 @@
 """What happens around an epoch: averaged weights, the log, the model folder of the best epoch."""
 
 import csv
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,22 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from rich.console import Console
 
+from leyden.checks import InputError
 from leyden.storage import save
+from leyden.train.checkpoint import KEY
 from leyden.train.module import TrainingModule
 
 COLUMNS = (
     "epoch", "train_loss", "val_loss", "val_energy_rmse", "val_force_rmse", "val_virial_rmse", "val_dipole_rmse",
     "learning_rate", "seconds",
 )  # fmt: skip
+
+PRINTED = (
+    ("train_loss", "loss", 10, ".3e"), ("val_loss", "validation", 11, ".3e"), ("val_energy_rmse", "meV/atom", 9, ".2f"),
+    ("val_force_rmse", "meV/Å", 8, ".1f"), ("val_virial_rmse", "virial", 8, ".2f"),
+    ("val_dipole_rmse", "me Å", 8, ".1f"), ("learning_rate", "rate", 8, ".0e"), ("seconds", "s", 6, ".0f"),
+)  # fmt: skip
+"""Key, header, width and format of the printed columns, less than 80 characters in all: validation errors and rates."""
 
 
 class EpochLog(Callback):
@@ -24,9 +35,9 @@ class EpochLog(Callback):
     Must stand before the weight averaging in the list of callbacks, so that it still sees the averaged weights.
     """
 
-    def __init__(self, folder: Path, metadata: dict[str, Any], console: Console) -> None:
-        self.folder, self.metadata, self.console = folder, metadata, console
-        self.best, self.seconds, self.started = float("inf"), 0.0, 0.0
+    def __init__(self, folder: Path, run: Mapping[str, Any], metadata: Mapping[str, Any], console: Console) -> None:
+        self.folder, self.run, self.metadata, self.console = folder, dict(run), dict(metadata), console
+        self.best, self.seconds, self.started, self.headed = float("inf"), 0.0, 0.0, False
         self.rows: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -36,6 +47,10 @@ class EpochLog(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Back from a checkpoint."""
         self.best, self.seconds, self.rows = state["best"], state["seconds"], state["rows"]
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Say which run the checkpoint belongs to."""
+        checkpoint[KEY] = self.run
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock and forget the last epoch."""
@@ -50,7 +65,12 @@ class EpochLog(Callback):
         summary = module.epoch_summary("train") | module.epoch_summary("val")
         self.seconds += time.perf_counter() - self.started
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        row = {"epoch": trainer.current_epoch, "learning_rate": rate, "seconds": self.seconds} | summary
+        row = {"epoch": trainer.current_epoch + 1, "learning_rate": rate, "seconds": self.seconds} | summary
+        if not math.isfinite(summary["val_loss"]):
+            raise InputError(
+                f"epoch {row['epoch']}: expected a finite validation loss, got {summary['val_loss']}: training diverged;"
+                " start anew with a smaller optimizer.learning_rate."
+            )
         self.rows.append({name: row[name] for name in COLUMNS if name in row})
         if not trainer.is_global_zero:
             return
@@ -58,7 +78,7 @@ class EpochLog(Callback):
         self._say(row, trainer.max_epochs)
         if summary["val_loss"] < self.best:
             self.best = summary["val_loss"]
-            save(module.potential, self.folder / "best", self.metadata | {"epoch": trainer.current_epoch})
+            save(module.potential, self.folder / "best", self.metadata | {"epoch": row["epoch"]})
 
     def _write(self) -> None:
         with (self.folder / "train.csv").open("w", newline="") as file:
@@ -67,14 +87,15 @@ class EpochLog(Callback):
             writer.writerows(self.rows)
 
     def _say(self, row: dict[str, Any], epochs: int | None) -> None:
-        better = "*" if row["val_loss"] < self.best else " "
-        self.console.print(
-            f"epoch {row['epoch'] + 1:4d}/{epochs}{better} loss {row['train_loss']:9.3e}  validation {row['val_loss']:9.3e}"
-            + (f"  E {row['val_energy_rmse']:7.2f} meV/atom" if "val_energy_rmse" in row else "")
-            + (f"  F {row['val_force_rmse']:7.1f} meV/Å" if "val_force_rmse" in row else "")
-            + f"  lr {row['learning_rate']:.1e}  {row['seconds']:.0f} s",
-            highlight=False,
-        )
+        """One line; * marks the best epoch so far. The first line has the column names above it."""
+        shown = [column for column in PRINTED if column[0] in row]
+        if not self.headed:
+            head = f"{'epoch':<10}" + "".join(f"{name:>{width}}" for _, name, width, _ in shown)
+            self.console.print(head, style="bold", highlight=False, soft_wrap=True)
+            self.headed = True
+        done = f"{row['epoch']}/{epochs}{'*' * (row['val_loss'] < self.best)}"
+        cells = "".join(f"{row[key]:{width}{form}}" for key, _, width, form in shown)
+        self.console.print(f"{done:<10}{cells}", highlight=False, soft_wrap=True)
 
 
 class EpochEndCheckpoint(ModelCheckpoint):

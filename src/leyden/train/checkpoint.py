@@ -1,10 +1,25 @@
-"""Training state on disk: where it lies, and what --restart means."""
+"""Training state on disk: where it lies, what --restart means, and that a restart continues the same run."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
 
 from leyden.checks import InputError
+from leyden.train.config import Config
 
 FOLDER = "checkpoints"
+
+KEY = "leyden_run"
+"""Where a checkpoint keeps the identity of its run."""
+
+FREE = (
+    "output", "data.train", "data.validation", "data.test", "optimizer.epochs", "hardware.accelerator",
+    "hardware.devices", "hardware.strategy",
+)  # fmt: skip
+"""What may change when a run goes on; of the files only the content counts."""
 
 
 class Interrupted(Exception):
@@ -17,11 +32,16 @@ def resume_from(output: Path, restart: str) -> Path | None:
     'no' refuses to overwrite an earlier run; 'auto' continues it if it left a checkpoint; a path continues from that file.
     Raises InputError where there is nothing to continue, or something would be lost.
     """
-    last = output / FOLDER / "last.ckpt"
+    last, best = output / FOLDER / "last.ckpt", output / "best"
     if restart == "auto":
-        return last if last.is_file() else None
+        if last.is_file() or not best.exists():
+            return last if last.is_file() else None
+        raise InputError(
+            f"--restart: expected {last}, found only the model of an earlier run in {best}; choose another output, or"
+            " remove it."
+        )
     if restart == "no":
-        if last.is_file():
+        if last.is_file() or best.exists():
             raise InputError(
                 f"{output}: expected an empty output folder, found an earlier run; continue it with --restart auto, or choose"
                 " another output."
@@ -31,3 +51,40 @@ def resume_from(output: Path, restart: str) -> Path | None:
     if not chosen.is_file():
         raise InputError(f"--restart: expected 'auto' or a checkpoint file, got {restart!r}, which does not exist.")
     return chosen
+
+
+def identity(config: Config, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """What a run is, by dotted key: its config and the content of its files, without what may change."""
+    keys = {key: value for key, value in _flat("", config.model_dump(mode="json")) if key not in FREE}
+    return keys | {"data files": list(hashes.values())}
+
+
+def check(path: Path, run: Mapping[str, Any], epochs: int) -> None:
+    """Raise InputError unless the checkpoint is intact, belongs to this run, and is not beyond its epochs."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        before, done = state[KEY], state["epoch"] + 1
+    except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError, LookupError, TypeError):
+        raise InputError(
+            f"{path}: expected an intact checkpoint of this version of Leyden, got another file; give an older one with"
+            " --restart FILE, or choose another output."
+        ) from None
+    for key in [*run, *(key for key in before if key not in run)]:
+        if before.get(key) != run.get(key):
+            change = "other files" if key == "data files" else f"{key}={run.get(key)!r} instead of {before.get(key)!r}"
+            raise InputError(
+                f"{path}: expected the settings and data of the run to continue, got {change}; restore it, or choose"
+                " another output."
+            )
+    if done > epochs:
+        raise InputError(
+            f"{path}: expected at most optimizer.epochs={epochs} epochs, got {done} done already; raise optimizer.epochs."
+        )
+
+
+def _flat(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Dotted keys and values of nested sections."""
+    rows: list[tuple[str, Any]] = []
+    for key, value in content.items():
+        rows += _flat(f"{prefix}{key}.", value) if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return rows

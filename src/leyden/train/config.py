@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from leyden.checks import InputError, nearest
 from leyden.spec import LocalSpec, ModelSpec, Section
@@ -31,6 +31,12 @@ class LossSection(Section):
     forces: float = Field(1.0, ge=0.0)
     stress: float = Field(0.0, ge=0.0)
     dipole: float = Field(0.0, ge=0.0)
+
+    @model_validator(mode="after")
+    def _some(self) -> "LossSection":
+        if not self.wanted():
+            raise ValueError("expected at least one weight above zero")
+        return self
 
     def wanted(self) -> list[str]:
         """Labels with a weight."""
@@ -63,7 +69,7 @@ class Config(Section):
     """Everything that determines a training run."""
 
     output: Path = Path("runs/leyden")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     data: DataSection
     model: ModelSpec = ModelSpec()
     loss: LossSection = LossSection()
@@ -88,16 +94,16 @@ def preset(name: str, train: Path) -> Config:
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML config and apply key=value overrides such as optimizer.epochs=50. Raises InputError with the remedy."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"{path}: expected a config file, got {error.strerror}; write one with `leyden init`."
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected YAML, got: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise InputError(
-            f"{path}: expected a config with a section 'data', got {type(content).__name__}; see `leyden init`."
+            f"{path}: expected a config with a section 'data', got {_kind(content)}; write one with `leyden init`."
         )
     for override in overrides:
         _override(content, override)
@@ -126,18 +132,33 @@ def _override(content: dict[str, Any], override: str) -> None:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
             raise InputError(f"override {override!r}: expected {section!r} to be a section, got a value.")
-    content[last] = yaml.safe_load(value)
+    try:
+        content[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError(f"override {override!r}: expected a YAML value after '=', got {value!r}; quote it.") from None
 
 
 def _sentence(error: ValidationError) -> str:
     """The first error, with the nearest valid key for an unknown one."""
     first = error.errors()[0]
-    place = [part for part in first["loc"] if isinstance(part, str)]
+    place = [str(part) for part in first["loc"]]
+    key = ".".join(place)
     if first["type"] == "extra_forbidden":
         known = _known_keys(place[:-1])
-        return f"unknown key '{'.'.join(place)}'{nearest(place[-1], known)}; expected one of {', '.join(known)}."
-    got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-    return f"key '{'.'.join(place)}': {first['msg'][0].lower()}{first['msg'][1:]}{got}."
+        return f"unknown key '{key}'{nearest(place[-1], known)}; expected one of {', '.join(known)}."
+    if first["type"] == "missing":
+        return f"key '{key}': expected a value, got none; add it."
+    if first["type"] == "value_error":
+        return f"key '{key}': {first['ctx']['error']}."
+    expected = "expected a section" if first["type"] == "model_type" else first["msg"].replace("Input should be", "expected")
+    return f"key '{key}': {expected[0].lower()}{expected[1:]}, got {_kind(first['input'])}."
+
+
+def _kind(value: object) -> str:
+    """A wrong value in words; collections by their kind only."""
+    if value is None:
+        return "nothing"
+    return {dict: "a section", list: "a list"}.get(type(value), repr(value))
 
 
 def _known_keys(sections: list[str]) -> list[str]:

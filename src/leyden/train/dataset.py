@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from leyden.baseline import Baseline
-from leyden.checks import InputError
+from leyden.checks import InputError, require
 from leyden.spec import PotentialSpec
 from leyden.train.config import Config
 from leyden.train.data import Frame, FrameSet, collate, random_split, read_frames, with_pairs
@@ -35,7 +35,8 @@ def load_data(config: Config) -> TrainingData:
         train, validation = files[0].frames, files[1].frames
     else:
         train, validation = random_split(files[0].frames, config.data.validation_fraction, config.seed)
-    _check(train + validation, wanted)
+    _check(train, wanted)
+    _check(validation, wanted)
     cutoff = config.model.backbone.cutoff
     return TrainingData(
         with_pairs(train, cutoff),
@@ -64,6 +65,11 @@ def loaders(data: TrainingData, config: Config, rank: int, world: int) -> tuple[
     """Training batches in an order fixed by seed and epoch, and validation batches, for one of several processes."""
     dtype = getattr(torch, config.hardware.dtype)
     train, validation = ([_cast(frame, dtype) for frame in part] for part in (data.train, data.validation))
+    require(
+        len(validation) >= world,
+        f"hardware.devices: expected a validation frame for each process, got {len(validation)} for {world}; hold out"
+        " more, or use fewer devices.",
+    )
     size = config.optimizer.batch_size
     order = EpochShuffle(len(train), config.seed, rank, world)
     return (
@@ -82,15 +88,28 @@ def _read(path: Path, config: Config, wanted: Sequence[str]) -> FrameSet:
 
 
 def _check(frames: Sequence[Frame], wanted: Sequence[str]) -> None:
-    """Requests that cannot mean what the user hopes."""
-    periodic = [frame.system.pbc.any().item() for frame in frames]
-    if "dipole" in wanted and any(periodic):
+    """Requests that cannot mean what the user hopes, and frames that would teach nothing."""
+    present = [frame.labels.present().keys() for frame in frames]
+    for name in wanted:
+        require(
+            any(name in labels for labels in present),
+            f"loss.{name}: expected {name} in training and validation frames, got none in one of the two; give"
+            " data.validation, or another seed.",
+        )
+    for frame, labels in zip(frames, present, strict=True):
+        require(
+            any(name in labels for name in wanted),
+            f"{frame.origin}: expected at least one of {', '.join(wanted)}, got none of them; remove the frame.",
+        )
+    if "dipole" in wanted and any(frame.system.pbc.any().item() for frame in frames):
         raise InputError(
             "loss.dipole: expected open structures, got periodic ones, whose dipole is defined modulo a cell vector; set"
             " loss.dipole=0."
         )
-    if "stress" in wanted and not all(periodic):
-        raise InputError("loss.stress: expected periodic structures, got open ones; set loss.stress=0.")
+    if "stress" in wanted and not all(frame.system.pbc.all().item() for frame in frames):
+        raise InputError(
+            "loss.stress: expected structures that are periodic along three axes, got others; set loss.stress=0."
+        )
 
 
 def _cast(frame: Frame, dtype: torch.dtype) -> Frame:

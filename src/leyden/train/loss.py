@@ -32,9 +32,9 @@ def squared_errors(predicted: Derivatives, labels: Labels, system: System) -> di
 def loss(errors: dict[str, Tensor], weights: LossSection) -> Tensor:
     """Weighted sum of the mean squared errors, in float64; a label absent from this batch adds nothing."""
     terms = [
-        weight * errors[name].double().mean()
+        weight * errors[name].double().sum() / max(1, len(errors[name]))
         for name, weight in weights.model_dump().items()
-        if weight > 0.0 and name in errors and len(errors[name])
+        if weight > 0.0 and name in errors
     ]
     return torch.stack(terms).sum()
 

@@ -24,8 +24,9 @@ class TrainingModule(LightningModule):
     def __init__(self, potential: Potential, config: Config, labels: tuple[str, ...], steps: int) -> None:
         super().__init__()
         self.potential, self.config, self.labels, self.steps = potential, config, labels, steps
-        self.train_errors = torch.nn.ModuleDict({name: MeanMetric() for name in labels})
-        self.val_errors = torch.nn.ModuleDict({name: MeanMetric() for name in labels})
+        # NaN must show: torchmetrics would leave it out of the mean
+        self.train_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in labels})
+        self.val_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in labels})
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch."""

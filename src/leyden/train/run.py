@@ -2,6 +2,7 @@
 
 import logging
 import platform
+import signal
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from leyden.charges import Local
@@ -19,8 +22,8 @@ from leyden.potential import Potential
 from leyden.spec import build
 from leyden.storage import load, metadata, save
 from leyden.train.callbacks import AveragedWeights, EpochEndCheckpoint, EpochLog
-from leyden.train.checkpoint import FOLDER, Interrupted, resume_from
-from leyden.train.config import Config, dump
+from leyden.train.checkpoint import FOLDER, Interrupted, check, identity, resume_from
+from leyden.train.config import Config, HardwareSection, dump
 from leyden.train.dataset import TrainingData, load_data, loaders, potential_spec, steps_per_epoch
 from leyden.train.module import TrainingModule
 
@@ -29,8 +32,11 @@ QUIET = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*is smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.. is deprecated.*",
+    ".*``compute`` method of metric MeanMetric was called before the ``update`` method.*",
+    ".*Grad strides do not match bucket view strides.*",
 )
-"""Lightning's hints that do not concern small in-memory batches and restarts, and its own use of an older torch."""
+"""Lightning's hints that do not concern small in-memory batches and restarts, its own use of an older torch, and of several
+processes: a label that no batch of one of them had, gradients of matrices with one row."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +53,30 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
 
     Raises InputError for bad data or an output folder that cannot be used, Interrupted after Ctrl-C.
     """
-    console = console or Console()
+    console = (console or Console()) if main_process() else Console(quiet=True)
     checkpoint = resume_from(config.output, restart)
-    _prepare(config)
+    if main_process():
+        _make(config.output)
+    try:
+        data = load_data(config)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped before the first epoch; start again with the same command.") from None
+    run = identity(config, data.hashes)
+    if checkpoint is not None:
+        check(checkpoint, run, config.optimizer.epochs)
+    _say(data, console)
     seed_everything(config.seed, verbose=False)
-    data = load_data(config)
-    for line in data.notes:
-        console.print(f"note: {line}", highlight=False)
-    for line in data.warnings:
-        console.print(f"warning: {line}", style="yellow", highlight=False)
     potential = build(potential_spec(config, data.train)).to(getattr(torch, config.hardware.dtype))
-    log = EpochLog(config.output, provenance(config, data), console)
+    log = EpochLog(config.output, run, provenance(config, data), console)
     _fit(config, data, potential, log, checkpoint, console)
-    _orient(config.output / "best", data)
+    if main_process():
+        _orient(config.output / "best", data)
     return Trained(config.output / "best", len(log.rows), log.seconds)
+
+
+def main_process() -> bool:
+    """Whether this is the only or the first of several training processes: the one that prints and writes."""
+    return rank_zero_only.rank == 0
 
 
 def provenance(config: Config, data: TrainingData) -> dict[str, Any]:
@@ -70,50 +86,75 @@ def provenance(config: Config, data: TrainingData) -> dict[str, Any]:
         | {"python": platform.python_version()},
         "data": data.hashes,
         "frames": {"train": len(data.train), "validation": len(data.validation)},
+        "total_charges": sorted({frame.system.charge.item() for frame in data.train}),
         "accuracy": config.model.coulomb.accuracy,
         "seed": config.seed,
         "dtype": config.hardware.dtype,
     }
 
 
-def _prepare(config: Config) -> None:
+def _make(output: Path) -> None:
+    """Create the output folder before anything that takes long."""
     try:
-        config.output.mkdir(parents=True, exist_ok=True)
-        (config.output / "config.yaml").write_text(dump(config))
+        (output / FOLDER).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{config.output}: expected a folder that can be written, got {error.strerror}; set output."
-        ) from None
+        raise InputError(f"{output}: expected a folder that can be written, got {error.strerror}; set output.") from None
+
+
+def _say(data: TrainingData, console: Console) -> None:
+    for line in data.notes:
+        console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+    for line in data.warnings:
+        console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _fit(
     config: Config, data: TrainingData, potential: Potential, log: EpochLog, checkpoint: Path | None, console: Console
 ) -> None:
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    hardware, settings = config.hardware, config.optimizer
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    settings = config.optimizer
     labels = tuple(name for name in ("energy", "forces", "stress", "dipole") if name in config.loss.wanted())
-    module = TrainingModule(
-        potential, config, labels, steps_per_epoch(len(data.train), settings.batch_size, hardware.devices)
-    )
+    steps = steps_per_epoch(len(data.train), settings.batch_size, config.hardware.devices)
     callbacks: list[Callback] = [log, AveragedWeights(settings.ema_decay), EpochEndCheckpoint(config.output / FOLDER)]
     if console.is_terminal:
         callbacks.append(RichProgressBar(leave=False))
+    on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         for message in QUIET:
             warnings.filterwarnings("ignore", message=message)
-        trainer = Trainer(
-            accelerator=hardware.accelerator, devices=hardware.devices, strategy=hardware.strategy,
-            max_epochs=settings.epochs, gradient_clip_val=settings.clip_gradient, callbacks=callbacks,
-            logger=False, num_sanity_val_steps=0, inference_mode=False, use_distributed_sampler=False,
-            enable_model_summary=False, enable_progress_bar=console.is_terminal, default_root_dir=config.output,
-        )  # fmt: skip
+        trainer = _trainer(config, callbacks, console.is_terminal)
         batches = loaders(data, config, trainer.global_rank, trainer.world_size)
+        if main_process():
+            (config.output / "config.yaml").write_text(dump(config), encoding="utf-8")
         try:
-            trainer.fit(module, *batches, ckpt_path=checkpoint)
-        except SystemExit:
+            trainer.fit(TrainingModule(potential, config, labels, steps), *batches, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:  # how lightning ends after Ctrl-C, which it leaves ignored
+            signal.signal(signal.SIGINT, on_interrupt)
             raise Interrupted(_how_to_go_on(config, len(log.rows))) from None
-        if trainer.interrupted:
-            raise Interrupted(_how_to_go_on(config, len(log.rows)))
+
+
+def _trainer(config: Config, callbacks: list[Callback], bar: bool) -> Trainer:
+    hardware = config.hardware
+    try:
+        return Trainer(
+            accelerator=hardware.accelerator, devices=hardware.devices, strategy=_strategy(hardware),
+            max_epochs=config.optimizer.epochs, gradient_clip_val=config.optimizer.clip_gradient, callbacks=callbacks,
+            logger=False, num_sanity_val_steps=0, inference_mode=False, use_distributed_sampler=False,
+            enable_model_summary=False, enable_progress_bar=bar, default_root_dir=config.output,
+        )  # fmt: skip
+    except (MisconfigurationException, ValueError) as error:
+        raise InputError(
+            f"hardware: expected accelerator, devices and strategy that this machine has, got: {str(error).split('. ')[0]};"
+            " correct the section hardware."
+        ) from None
+
+
+def _strategy(hardware: HardwareSection) -> str:
+    """The last layer's vectors and tensors reach no loss, which several processes have to be told."""
+    if hardware.devices > 1 and hardware.strategy in ("auto", "ddp"):
+        return "ddp_find_unused_parameters_true"
+    return hardware.strategy
 
 
 def _how_to_go_on(config: Config, epochs: int) -> str:

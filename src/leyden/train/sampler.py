@@ -7,7 +7,7 @@ from torch.utils.data import Sampler
 
 
 class EpochShuffle(Sampler[int]):
-    """Every frame once an epoch; with several processes each takes every world-th frame, the last ones repeated to even out."""
+    """Every frame once an epoch; with several processes each takes every world-th frame, the first ones repeated to even out."""
 
     def __init__(self, count: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self.count, self.seed, self.rank, self.world, self.epoch = count, seed, rank, world, 0
@@ -22,5 +22,5 @@ class EpochShuffle(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.count, generator=generator)
-        padded = torch.cat([order, order[: len(self) * self.world - self.count]])
+        padded = order.repeat(self.world)[: len(self) * self.world]
         return iter(padded[self.rank :: self.world].tolist())
