@@ -228,3 +228,12 @@ def test_no_permission_to_write(potential: Potential, tmp_path: Path, monkeypatc
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="expected a folder that can be written"):
         save(potential, tmp_path / "file")
+
+
+def test_config_that_was_cut_but_still_reads(folder: Path) -> None:
+    """A shortened number is valid YAML, and would load as another reference energy."""
+    config = folder / "config.yaml"
+    text = config.read_text().rstrip()
+    config.write_text(text[:-2] + "\n")
+    with pytest.raises(InputError, match=r"as they were written, got another config.yaml"):
+        load(folder)

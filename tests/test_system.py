@@ -187,5 +187,5 @@ def test_shape_of_field() -> None:
 
 
 def test_far_away() -> None:
-    with pytest.raises(InputError, match=r"within 1e\+06 Å, got 1e\+09"):
+    with pytest.raises(InputError, match=r"within 1e\+05 Å, got 1e\+09"):
         System.from_ase(Atoms("H2", [[0, 0, 0], [0, 0, 1e9]]))

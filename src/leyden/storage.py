@@ -3,6 +3,7 @@
 Loading reads data only; nothing in a model folder is executed.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -31,7 +32,11 @@ def save(potential: Potential, folder: str | Path, metadata: Mapping[str, object
     Raises InputError where the folder cannot be written.
     """
     folder = Path(folder)
-    about = {"format": FORMAT, "units": {"energy": "eV", "length": "Å", "charge": "e"}, "coulomb_constant": COULOMB}
+    about: dict[str, object] = {
+        "format": FORMAT,
+        "units": {"energy": "eV", "length": "Å", "charge": "e"},
+        "coulomb_constant": COULOMB,
+    }
     spec = describe(potential).model_dump(mode="json")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +44,8 @@ def save(potential: Potential, folder: str | Path, metadata: Mapping[str, object
         weights = {name: value.detach().cpu().contiguous().clone() for name, value in potential.state_dict().items()}
         save_file(weights, folder / f".{FILES[1]}")
         os.replace(folder / f".{FILES[1]}", folder / FILES[1])
-        _replace(folder / FILES[2], json.dumps({**about, **(metadata or {})}, indent=2).encode())
+        about["sha256"] = {name: _hash(folder / name) for name in FILES[:2]}
+        _replace(folder / FILES[2], json.dumps({**(metadata or {}), **about}, indent=2).encode())
     except OSError as error:
         raise InputError(
             f"{folder}: expected a folder that can be written, got {error.strerror}; choose another."
@@ -67,6 +73,12 @@ def load(folder: str | Path, dtype: torch.dtype | None = None) -> Potential:
         potential.to(floating).load_state_dict(weights)
     except (ValidationError, yaml.YAMLError, UnicodeDecodeError, SafetensorError, RuntimeError, OSError) as error:
         raise InputError(f"{folder}: expected an intact model folder, got: {_said(error)}; copy it again.") from None
+    changed = [name for name in FILES[:2] if about.get("sha256", {}).get(name) != _hash(folder / name)]
+    if changed:
+        raise InputError(
+            f"{folder}: expected the files as they were written, got another {' and '.join(changed)}; restore the folder,"
+            " or load the original and save it anew."
+        )
     return potential.to(dtype) if dtype else potential
 
 
@@ -86,6 +98,11 @@ def metadata(folder: str | Path) -> dict:
     if not isinstance(about, dict):
         raise InputError(f"{folder / FILES[2]}: expected a JSON object, got {about!r}; copy the folder again.")
     return about
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -21,7 +21,7 @@ SPIN_KEYS = ("total_spin", "spin", "mult", "multiplicity")
 FIELD_KEYS = ("external_field",)
 THINNEST = 0.1
 """Å; a periodic cell thinner than this is a mistake, and its neighbors could not be counted."""
-FARTHEST = 1e6
+FARTHEST = 1e5
 """Å; coordinates beyond come from a mistake or a simulation that blew up."""
 
 
@@ -194,7 +194,7 @@ def _validate(system: System) -> None:
     extent = system.positions.abs().max().item()
     require(
         extent < FARTHEST,
-        f"positions: expected coordinates within {FARTHEST:.0e} Å, got {extent:.3g} Å; check the structure or the dynamics.",
+        f"positions: expected coordinates within {FARTHEST:.0e} Å, got {extent:.3g} Å; check where they come from.",
     )
     cell = system.cell[0][system.pbc[0]]
     if len(cell) > 0:

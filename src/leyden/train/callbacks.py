@@ -68,8 +68,8 @@ class EpochLog(Callback):
         row = {"epoch": trainer.current_epoch + 1, "learning_rate": rate, "seconds": self.seconds} | summary
         if not math.isfinite(summary["val_loss"]):
             raise InputError(
-                f"epoch {row['epoch']}: expected a finite validation loss, got {summary['val_loss']}: training diverged;"
-                " start anew with a smaller optimizer.learning_rate."
+                f"epoch {row['epoch']}: expected a finite validation loss, got {summary['val_loss']} (it diverged);"
+                " start again with a smaller optimizer.learning_rate in another output."
             )
         self.rows.append({name: row[name] for name in COLUMNS if name in row})
         if not trainer.is_global_zero:

@@ -29,7 +29,7 @@ class Interrupted(Exception):
 def resume_from(output: Path, restart: str) -> Path | None:
     """The checkpoint to continue from, or None for a fresh start.
 
-    'no' refuses to overwrite an earlier run; 'auto' continues it if it left a checkpoint; a path continues from that file.
+    'no' refuses to overwrite an earlier run; 'auto' continues it if it left a checkpoint; a path continues that file.
     Raises InputError where there is nothing to continue, or something would be lost.
     """
     last, best = output / FOLDER / "last.ckpt", output / "best"
@@ -43,8 +43,8 @@ def resume_from(output: Path, restart: str) -> Path | None:
     if restart == "no":
         if last.is_file() or best.exists():
             raise InputError(
-                f"{output}: expected an empty output folder, found an earlier run; continue it with --restart auto, or choose"
-                " another output."
+                f"{output}: expected an empty output folder, found an earlier run; continue it with --restart auto, or"
+                " choose another output."
             )
         return None
     chosen = Path(restart)
@@ -78,7 +78,8 @@ def check(path: Path, run: Mapping[str, Any], epochs: int) -> None:
             )
     if done > epochs:
         raise InputError(
-            f"{path}: expected at most optimizer.epochs={epochs} epochs, got {done} done already; raise optimizer.epochs."
+            f"{path}: expected at most optimizer.epochs={epochs} epochs, got {done} done already; raise"
+            " optimizer.epochs."
         )
 
 

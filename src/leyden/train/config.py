@@ -1,4 +1,7 @@
-"""The training config: one YAML file, validated; presets; key=value overrides; unknown keys are errors with the nearest valid one."""
+"""The training config: one YAML file, validated; presets; key=value overrides.
+
+An unknown key is an error that names the nearest valid one.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +28,7 @@ class DataSection(Section):
 
 
 class LossSection(Section):
-    """Weights of squared errors: energy and virial in eV/atom, forces in eV/Å, dipole in e Å per square root of atoms."""
+    """Weights of squared errors: energy, virial in eV/atom, forces in eV/Å, dipole in e Å over square root of atoms."""
 
     energy: float = Field(10.0, ge=0.0)
     forces: float = Field(1.0, ge=0.0)
@@ -44,7 +47,7 @@ class LossSection(Section):
 
 
 class OptimizerSection(Section):
-    """AdamW with a linear warm-up and a cosine decay to final_fraction of the learning rate; averaged weights are kept."""
+    """AdamW, linear warm-up, cosine decay to final_fraction of the learning rate; the averaged weights are kept."""
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(3, ge=1)
@@ -92,7 +95,7 @@ def preset(name: str, train: Path) -> Config:
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML config and apply key=value overrides such as optimizer.epochs=50. Raises InputError with the remedy."""
+    """Read a YAML config and apply overrides such as optimizer.epochs=50. Raises InputError with the remedy."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -150,15 +153,18 @@ def _sentence(error: ValidationError) -> str:
         return f"key '{key}': expected a value, got none; add it."
     if first["type"] == "value_error":
         return f"key '{key}': {first['ctx']['error']}."
-    expected = "expected a section" if first["type"] == "model_type" else first["msg"].replace("Input should be", "expected")
-    return f"key '{key}': {expected[0].lower()}{expected[1:]}, got {_kind(first['input'])}."
+    said = "expected a section" if first["type"] == "model_type" else first["msg"]
+    said = said.replace("Input should be", "expected")
+    return f"key '{key}': {said[0].lower()}{said[1:]}, got {_kind(first['input'])}."
 
 
 def _kind(value: object) -> str:
     """A wrong value in words; collections by their kind only."""
     if value is None:
         return "nothing"
-    return {dict: "a section", list: "a list"}.get(type(value), repr(value))
+    if isinstance(value, dict | list):
+        return "a section" if isinstance(value, dict) else "a list"
+    return repr(value)
 
 
 def _known_keys(sections: list[str]) -> list[str]:

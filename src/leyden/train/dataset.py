@@ -1,5 +1,6 @@
-"""From a config to frames: read, split, checked against what the loss wants, with neighbor lists and reference energies."""
+"""From a config to frames: read, split, checked against the loss, with neighbor lists and reference energies."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ def loaders(data: TrainingData, config: Config, rank: int, world: int) -> tuple[
 
 def steps_per_epoch(frames: int, batch_size: int, world: int) -> int:
     """Optimizer steps of one epoch."""
-    return -(-(-(-frames // world)) // batch_size)
+    return math.ceil(math.ceil(frames / world) / batch_size)
 
 
 def _read(path: Path, config: Config, wanted: Sequence[str]) -> FrameSet:
@@ -103,8 +104,8 @@ def _check(frames: Sequence[Frame], wanted: Sequence[str]) -> None:
         )
     if "dipole" in wanted and any(frame.system.pbc.any().item() for frame in frames):
         raise InputError(
-            "loss.dipole: expected open structures, got periodic ones, whose dipole is defined modulo a cell vector; set"
-            " loss.dipole=0."
+            "loss.dipole: expected open structures, got periodic ones, whose dipole is defined modulo a cell vector;"
+            " set loss.dipole=0."
         )
     if "stress" in wanted and not all(frame.system.pbc.all().item() for frame in frames):
         raise InputError(

@@ -12,7 +12,6 @@ from leyden.density.moments import quadrupole
 from leyden.derivatives import Derivatives, forces
 from leyden.potential import Potential
 from leyden.properties import born_charges
-from leyden.system import System
 from leyden.train.batch import Batch, Frame, collate
 from leyden.train.metrics import Evaluation, Parity
 from leyden.train.progress import track
@@ -55,16 +54,19 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
     """Reference and prediction of every label that this batch has and the potential can give."""
     system, labels, output = batch.system, batch.labels, found.output
     frame, atom = torch.arange(system.count), system.index
-    no_moments = bool(system.pbc.any()) or output.density is None
+    density = None if system.pbc.any() else output.density  # of periodic structures, moments depend on the cell chosen
     offered: list[tuple[str, str, Tensor | None, Callable[[], Tensor | None], Tensor]] = [
         ("energy", "eV/atom", labels.energy, lambda: output.energy, frame),
         ("forces", "eV/Å", labels.forces, lambda: found.forces, atom),
         ("stress", "eV/Å^3", labels.stress, lambda: found.stress, frame),
-        ("dipole", "e Å", labels.dipole, lambda: None if no_moments else output.dipole, frame),
-        ("quadrupole", "e Å^2", labels.quadrupole, lambda: None if no_moments else quadrupole(output.density, system), frame),
+        ("dipole", "e Å", labels.dipole, lambda: None if density is None else output.dipole, frame),
+        (
+            "quadrupole", "e Å^2", labels.quadrupole,
+            lambda: None if density is None else quadrupole(density, system), frame,
+        ),
         (
             "born_effective_charges", "e", labels.born_effective_charges,
-            lambda: None if no_moments else born_charges(potential, system), atom,
+            lambda: None if density is None else born_charges(potential, system), atom,
         ),
     ]  # fmt: skip
     rows = []

@@ -1,6 +1,7 @@
 """The training loss: a weighted sum of mean squared errors over the labels that are there.
 
-energy and virial are compared per atom (eV/atom), forces by component (eV/Å), dipoles per square root of the number of atoms.
+energy and virial are compared per atom (eV/atom), forces by component (eV/Å), dipoles per square root of
+the number of atoms.
 """
 
 import torch

@@ -1,10 +1,10 @@
 """What lightning trains: a potential, its loss, its optimizer and the errors it logs."""
 
 import math
-from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -39,7 +39,7 @@ class TrainingModule(LightningModule):
         with torch.enable_grad():
             self._record(self.val_errors, self._errors(batch, create_graph=False))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW; the learning rate rises linearly, then falls as a cosine to final_fraction."""
         settings = self.config.optimizer
         total = self.steps * settings.epochs
@@ -63,7 +63,7 @@ class TrainingModule(LightningModule):
     def epoch_summary(self, which: str) -> dict[str, float]:
         """Loss and root mean square errors (meV/atom, meV/Å, ...) of this epoch so far; which: 'train' or 'val'."""
         recorded = self.train_errors if which == "train" else self.val_errors
-        means = {name: float(metric.compute()) for name, metric in recorded.items()}
+        means = {name: float(metric.compute()) for name, metric in _metrics(recorded).items()}
         weights = self.config.loss.model_dump()
         out = {f"{which}_loss": sum(weights[name] * value for name, value in means.items() if weights[name] > 0.0)}
         names = {"energy": "energy_rmse", "forces": "force_rmse", "stress": "virial_rmse", "dipole": "dipole_rmse"}
@@ -71,7 +71,7 @@ class TrainingModule(LightningModule):
 
     def reset(self, which: str) -> None:
         """Forget the errors recorded so far."""
-        for metric in (self.train_errors if which == "train" else self.val_errors).values():
+        for metric in _metrics(self.train_errors if which == "train" else self.val_errors).values():
             metric.reset()
 
     def _errors(self, batch: Batch, create_graph: bool) -> dict[str, Tensor]:
@@ -80,7 +80,11 @@ class TrainingModule(LightningModule):
         return squared_errors(predicted, batch.labels, batch.system)
 
     def _record(self, metrics: torch.nn.ModuleDict, errors: dict[str, Tensor]) -> None:
-        for name in self.labels:
+        for name, metric in _metrics(metrics).items():
             if name in errors and len(errors[name]):
                 value = errors[name].detach()
-                metrics[name].update(value.mean(), weight=len(value))
+                metric.update(value.mean(), weight=len(value))
+
+
+def _metrics(modules: torch.nn.ModuleDict) -> dict[str, MeanMetric]:
+    return {name: metric for name, metric in modules.items() if isinstance(metric, MeanMetric)}

@@ -35,8 +35,8 @@ QUIET = (
     ".*``compute`` method of metric MeanMetric was called before the ``update`` method.*",
     ".*Grad strides do not match bucket view strides.*",
 )
-"""Lightning's hints that do not concern small in-memory batches and restarts, its own use of an older torch, and of several
-processes: a label that no batch of one of them had, gradients of matrices with one row."""
+"""Lightning's hints that do not concern small in-memory batches and restarts, its own use of an older torch, and with
+several processes: a label that no batch of one of them had, gradients of matrices with one row."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
 
 def main_process() -> bool:
     """Whether this is the only or the first of several training processes: the one that prints and writes."""
-    return rank_zero_only.rank == 0
+    return int(getattr(rank_zero_only, "rank", 0)) == 0  # set by lightning, unknown to its type hints
 
 
 def provenance(config: Config, data: TrainingData) -> dict[str, Any]:
@@ -98,7 +98,9 @@ def _make(output: Path) -> None:
     try:
         (output / FOLDER).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{output}: expected a folder that can be written, got {error.strerror}; set output.") from None
+        raise InputError(
+            f"{output}: expected a folder that can be written, got {error.strerror}; set output."
+        ) from None
 
 
 def _say(data: TrainingData, console: Console) -> None:
@@ -114,8 +116,8 @@ def _fit(
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     settings = config.optimizer
-    labels = tuple(name for name in ("energy", "forces", "stress", "dipole") if name in config.loss.wanted())
     steps = steps_per_epoch(len(data.train), settings.batch_size, config.hardware.devices)
+    module = TrainingModule(potential, config, tuple(config.loss.wanted()), steps)
     callbacks: list[Callback] = [log, AveragedWeights(settings.ema_decay), EpochEndCheckpoint(config.output / FOLDER)]
     if console.is_terminal:
         callbacks.append(RichProgressBar(leave=False))
@@ -128,7 +130,7 @@ def _fit(
         if main_process():
             (config.output / "config.yaml").write_text(dump(config), encoding="utf-8")
         try:
-            trainer.fit(TrainingModule(potential, config, labels, steps), *batches, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(module, *batches, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:  # how lightning ends after Ctrl-C, which it leaves ignored
             signal.signal(signal.SIGINT, on_interrupt)
             raise Interrupted(_how_to_go_on(config, len(log.rows))) from None
@@ -145,8 +147,8 @@ def _trainer(config: Config, callbacks: list[Callback], bar: bool) -> Trainer:
         )  # fmt: skip
     except (MisconfigurationException, ValueError) as error:
         raise InputError(
-            f"hardware: expected accelerator, devices and strategy that this machine has, got: {str(error).split('. ')[0]};"
-            " correct the section hardware."
+            f"hardware: expected accelerator, devices and strategy that this machine has, got:"
+            f" {str(error).split('. ')[0].rstrip('!.')}; correct the section hardware."
         ) from None
 
 

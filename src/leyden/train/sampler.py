@@ -1,4 +1,4 @@
-"""Order of the training frames: a permutation drawn from (seed, epoch) alone, so that a resumed run sees the same batches."""
+"""Order of the training frames: a permutation drawn from (seed, epoch) alone; a resumed run sees the same batches."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from torch.utils.data import Sampler
 
 
 class EpochShuffle(Sampler[int]):
-    """Every frame once an epoch; with several processes each takes every world-th frame, the first ones repeated to even out."""
+    """Every frame once an epoch; of several processes each takes every world-th, the first repeated to even out."""
 
     def __init__(self, count: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self.count, self.seed, self.rank, self.world, self.epoch = count, seed, rank, world, 0
