@@ -20,7 +20,7 @@ from leyden.report.assemble import assemble
 from leyden.report.content import FarRange, Report
 from leyden.storage import load
 from leyden.system import System
-from leyden.train.config import Config, DataSection, OptimizerSection, preset
+from leyden.train.config import Config, DataSection, HardwareSection, OptimizerSection, preset
 from leyden.train.run import train
 from leyden.units import MILLI
 
@@ -81,6 +81,7 @@ def _config(name: str, files: dict[str, Path], output: Path, epochs: int) -> Con
             "output": output,
             "data": DataSection(train=files["train"], validation=files["val"], test=files["test"]),
             "optimizer": OptimizerSection(epochs=epochs),
+            "hardware": HardwareSection(threads=1),  # such small molecules leave nothing to share
         }
     )
 

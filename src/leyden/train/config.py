@@ -66,6 +66,7 @@ class HardwareSection(Section):
     devices: int = Field(1, ge=1)
     strategy: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
+    threads: int | None = Field(None, ge=1, description="of each process; null leaves the number to torch")
 
 
 class Config(Section):

@@ -66,6 +66,8 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
         check(checkpoint, run, config.optimizer.epochs)
     _say(data, console)
     seed_everything(config.seed, verbose=False)
+    if config.hardware.threads is not None:
+        torch.set_num_threads(config.hardware.threads)
     potential = build(potential_spec(config, data.train)).to(getattr(torch, config.hardware.dtype))
     log = EpochLog(config.output, run, provenance(config, data), console)
     _fit(config, data, potential, log, checkpoint, console)

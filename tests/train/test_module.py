@@ -1,0 +1,106 @@
+"""What lightning trains: schedule, weight decay, and the errors of an epoch."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from leyden.potential import Potential
+from leyden.system import System
+from leyden.train.batch import Batch, Frame, Labels, collate
+from leyden.train.config import Config, LossSection, OptimizerSection, preset
+from leyden.train.data import with_pairs
+from leyden.train.module import TrainingModule
+
+
+def config(**optimizer: float) -> Config:
+    changes = {"optimizer": OptimizerSection(**optimizer)}  # type: ignore[arg-type]
+    return preset("les", Path("a.xyz")).model_copy(update=changes)
+
+
+def module(potential: Potential, settings: Config, steps: int = 10) -> TrainingModule:
+    return TrainingModule(potential, settings, tuple(settings.loss.wanted()), steps)
+
+
+def batch(potential: Potential, energy: float = 0.0) -> Batch:
+    positions = torch.tensor([[0.0, 0, 0], [1.0, 0.1, 0]], dtype=torch.float64)
+    system = System.join([_molecule(positions), _molecule(1.2 * positions)])
+    frames = [
+        Frame(single, Labels(energy=torch.full((1,), energy, dtype=torch.float64), forces=torch.zeros_like(positions)))
+        for single in system.split()
+    ]
+    return collate(with_pairs(frames, potential.backbone.cutoff))
+
+
+def _molecule(positions: torch.Tensor) -> System:
+    one = torch.ones(1, dtype=torch.float64)
+    return System(
+        positions, torch.tensor([8, 1]), torch.zeros(1, 3, 3, dtype=torch.float64), torch.zeros(1, 3, dtype=torch.bool),
+        torch.zeros(2, dtype=torch.long), 0 * one, one, torch.zeros(1, 3, dtype=torch.float64),
+    )  # fmt: skip
+
+
+def test_learning_rate(potential: Potential) -> None:
+    """Linear warm-up over 4 of 20 steps, then half a cosine down to a tenth; after that it stays there."""
+    settings = config(epochs=2, warmup_steps=4, learning_rate=1.0, final_fraction=0.1)
+    found = module(potential, settings).configure_optimizers()
+    optimizer, schedule = found["optimizer"], found["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(25):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert rates[12] == pytest.approx(0.55)  # halfway
+    assert rates[8] == pytest.approx(0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi / 4)))
+    assert rates[20:] == pytest.approx([0.1] * 5)
+
+
+def test_without_warm_up(potential: Potential) -> None:
+    found = module(potential, config(epochs=1, warmup_steps=0, learning_rate=0.5)).configure_optimizers()
+    assert found["optimizer"].param_groups[0]["lr"] == 0.5
+
+
+def test_matrices_decay_and_vectors_do_not(potential: Potential) -> None:
+    optimizer = module(potential, config(weight_decay=0.3)).configure_optimizers()["optimizer"]
+    matrices, vectors = optimizer.param_groups
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)
+    assert all(p.dim() > 1 for p in matrices["params"]) and all(p.dim() <= 1 for p in vectors["params"])
+    assert sum(map(len, (matrices["params"], vectors["params"]))) == len(list(potential.parameters()))
+
+
+def test_errors_of_an_epoch(potential: Potential) -> None:
+    """Means over all batches in meV/atom and meV/Å, the loss with its weights; forgotten after reset."""
+    settings = config().model_copy(update={"loss": LossSection(energy=3.0, forces=2.0)})
+    trained = module(potential, settings)
+    batches = [batch(potential), batch(potential, 5.0)]
+    for one in batches:
+        trained.validation_step(one, 0)
+    summary = trained.epoch_summary("val")
+    errors = [trained._errors(one, create_graph=False) for one in batches]
+    energy = torch.cat([e["energy"] for e in errors]).mean().item()
+    force = torch.cat([e["forces"] for e in errors]).mean().item()
+    assert summary["val_energy_rmse"] == pytest.approx(1000 * math.sqrt(energy), rel=1e-5)
+    assert summary["val_force_rmse"] == pytest.approx(1000 * math.sqrt(force), rel=1e-5)
+    assert summary["val_loss"] == pytest.approx(3 * energy + 2 * force, rel=1e-5)
+    trained.reset("val")
+    trained.validation_step(batches[0], 0)
+    assert trained.epoch_summary("val")["val_loss"] < summary["val_loss"]
+
+
+def test_nan_is_not_left_out(potential: Potential) -> None:
+    trained = module(potential, config())
+    one = batch(potential)
+    trained.validation_step(one, 0)
+    with torch.no_grad():
+        next(potential.parameters()).fill_(torch.nan)
+    trained.validation_step(one, 0)
+    assert math.isnan(trained.epoch_summary("val")["val_loss"])
+
+
+def test_training_step_has_gradients(potential: Potential) -> None:
+    trained = module(potential, config())
+    trained.training_step(replace(batch(potential)), 0).backward()
+    assert any(p.grad is not None and p.grad.any() for p in potential.parameters())
