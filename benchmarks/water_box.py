@@ -3,8 +3,8 @@
 python benchmarks/water_box.py PATH
 
 PATH is the folder water_rpbe_d3; 40 of the 50 frames of test-H2O_RPBE-D3.xyz (192 atoms, periodic) train, 10 validate.
-Then `leyden md` runs 64 waters with Langevin dynamics, and the script reads from the trajectory the first peak of g_OO, the
-mean temperature, and the longest O-H bond.
+Then `leyden md` runs 64 waters with Langevin dynamics, and the script reads from the trajectory the first peak of g_OO,
+the mean temperature, and the longest O-H bond.
 """
 
 import argparse

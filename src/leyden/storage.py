@@ -76,8 +76,8 @@ def load(folder: str | Path, dtype: torch.dtype | None = None) -> Potential:
     changed = [name for name in FILES[:2] if about.get("sha256", {}).get(name) != _hash(folder / name)]
     if changed:
         raise InputError(
-            f"{folder}: expected the files as they were written, got another {' and '.join(changed)}; restore the folder,"
-            " or load the original and save it anew."
+            f"{folder}: expected the files as they were written, got another {' and '.join(changed)}; restore the"
+            " folder, or load the original and save it anew."
         )
     return potential.to(dtype) if dtype else potential
 

@@ -89,7 +89,7 @@ def test_mistakes(tmp_path: Path, override: str, message: str) -> None:
         ("seed: 1\n", "key 'data': expected a value, got none"),
         ("data: {}\n", "key 'data.train': expected a value, got none"),
         ("data: {train: a.xyz\n", "expected YAML, got: while parsing"),
-        ("1: 2\ndata: {train: a.xyz}\n", "unknown key '1'; expected one of output"),
+        ("1: 2\ndata: {train: a.xyz}\n", "key '1': keys should be strings, got 1"),
     ],
 )
 def test_files_that_are_no_config(tmp_path: Path, text: str, message: str) -> None:

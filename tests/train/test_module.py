@@ -1,7 +1,6 @@
 """What lightning trains: schedule, weight decay, and the errors of an epoch."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,9 @@ def module(potential: Potential, settings: Config, steps: int = 10) -> TrainingM
     return TrainingModule(potential, settings, tuple(settings.loss.wanted()), steps)
 
 
-def batch(potential: Potential, energy: float = 0.0) -> Batch:
+def batch(potential: Potential, energy: float = 0.0, size: int = 2) -> Batch:
     positions = torch.tensor([[0.0, 0, 0], [1.0, 0.1, 0]], dtype=torch.float64)
-    system = System.join([_molecule(positions), _molecule(1.2 * positions)])
+    system = System.join([_molecule((1 + 0.2 * n) * positions) for n in range(size)])
     frames = [
         Frame(single, Labels(energy=torch.full((1,), energy, dtype=torch.float64), forces=torch.zeros_like(positions)))
         for single in system.split()
@@ -75,7 +74,7 @@ def test_errors_of_an_epoch(potential: Potential) -> None:
     """Means over all batches in meV/atom and meV/Å, the loss with its weights; forgotten after reset."""
     settings = config().model_copy(update={"loss": LossSection(energy=3.0, forces=2.0)})
     trained = module(potential, settings)
-    batches = [batch(potential), batch(potential, 5.0)]
+    batches = [batch(potential), batch(potential, 5.0, size=3)]  # every frame counts, not every batch
     for one in batches:
         trained.validation_step(one, 0)
     summary = trained.epoch_summary("val")
@@ -102,5 +101,5 @@ def test_nan_is_not_left_out(potential: Potential) -> None:
 
 def test_training_step_has_gradients(potential: Potential) -> None:
     trained = module(potential, config())
-    trained.training_step(replace(batch(potential)), 0).backward()
+    trained.training_step(batch(potential), 0).backward()
     assert any(p.grad is not None and p.grad.any() for p in potential.parameters())

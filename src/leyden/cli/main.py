@@ -37,7 +37,7 @@ def main() -> None:
     """Entry point of the console script."""
     errors = Console(stderr=True, soft_wrap=True)
     try:
-        app()
+        app(prog_name="leyden")
     except InputError as error:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False)
         sys.exit(2)

@@ -45,8 +45,9 @@ class EpochLog(Callback):
         return {"best": self.best, "seconds": self.seconds, "rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Back from a checkpoint."""
-        self.best, self.seconds, self.rows = state["best"], state["seconds"], state["rows"]
+        """Back from a checkpoint; in a new output folder the next epoch is the best so far."""
+        self.seconds, self.rows = state["seconds"], state["rows"]
+        self.best = state["best"] if (self.folder / "best").is_dir() else float("inf")
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Say which run the checkpoint belongs to."""

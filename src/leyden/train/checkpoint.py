@@ -34,12 +34,11 @@ def resume_from(output: Path, restart: str) -> Path | None:
     """
     last, best = output / FOLDER / "last.ckpt", output / "best"
     if restart == "auto":
-        if last.is_file() or not best.exists():
-            return last if last.is_file() else None
-        raise InputError(
-            f"--restart: expected {last}, found only the model of an earlier run in {best}; choose another output, or"
-            " remove it."
-        )
+        if (
+            not last.is_file() and _epochs(output) > 1
+        ):  # after one, the run may have stopped before its first checkpoint
+            raise InputError(f"--restart: expected {last} to continue the run, found none; choose another output.")
+        return last if last.is_file() else None
     if restart == "no":
         if last.is_file() or best.exists():
             raise InputError(
@@ -81,6 +80,12 @@ def check(path: Path, run: Mapping[str, Any], epochs: int) -> None:
             f"{path}: expected at most optimizer.epochs={epochs} epochs, got {done} done already; raise"
             " optimizer.epochs."
         )
+
+
+def _epochs(output: Path) -> int:
+    """Epochs in the log of a run."""
+    log = output / "train.csv"
+    return len(log.read_text().splitlines()) - 1 if log.is_file() else 0
 
 
 def _flat(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, Any]]:

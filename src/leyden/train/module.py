@@ -19,14 +19,17 @@ from leyden.units import MILLI
 
 
 class TrainingModule(LightningModule):
-    """Training and validation steps; means of squared errors are kept over an epoch and over processes."""
+    """Training and validation steps; means of squared errors are kept over an epoch and over processes.
+
+    NaN stays NaN in them: left out, as torchmetrics does by default, it would hide a divergence, and with its strategy
+    "disable" the weights would be lost.
+    """
 
     def __init__(self, potential: Potential, config: Config, labels: tuple[str, ...], steps: int) -> None:
         super().__init__()
         self.potential, self.config, self.labels, self.steps = potential, config, labels, steps
-        # NaN must show: torchmetrics would leave it out of the mean
-        self.train_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in labels})
-        self.val_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in labels})
+        self.train_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in labels})
+        self.val_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in labels})
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch."""

@@ -2,7 +2,6 @@
 
 import logging
 import platform
-import signal
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -30,6 +29,7 @@ from leyden.train.module import TrainingModule
 QUIET = (
     ".*does not have many workers.*",
     ".*Checkpoint directory .* exists and is not empty.*",
+    ".*The dirpath has changed from .*",
     ".*is smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.. is deprecated.*",
     ".*``compute`` method of metric MeanMetric was called before the ``update`` method.*",
@@ -123,7 +123,6 @@ def _fit(
     callbacks: list[Callback] = [log, AveragedWeights(settings.ema_decay), EpochEndCheckpoint(config.output / FOLDER)]
     if console.is_terminal:
         callbacks.append(RichProgressBar(leave=False))
-    on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         for message in QUIET:
             warnings.filterwarnings("ignore", message=message)
@@ -133,8 +132,7 @@ def _fit(
             (config.output / "config.yaml").write_text(dump(config), encoding="utf-8")
         try:
             trainer.fit(module, *batches, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit:  # how lightning ends after Ctrl-C, which it leaves ignored
-            signal.signal(signal.SIGINT, on_interrupt)
+        except SystemExit:  # how lightning ends after Ctrl-C
             raise Interrupted(_how_to_go_on(config, len(log.rows))) from None
 
 
@@ -147,7 +145,7 @@ def _trainer(config: Config, callbacks: list[Callback], bar: bool) -> Trainer:
             logger=False, num_sanity_val_steps=0, inference_mode=False, use_distributed_sampler=False,
             enable_model_summary=False, enable_progress_bar=bar, default_root_dir=config.output,
         )  # fmt: skip
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, ImportError) as error:
         raise InputError(
             f"hardware: expected accelerator, devices and strategy that this machine has, got:"
             f" {str(error).split('. ')[0].rstrip('!.')}; correct the section hardware."

@@ -1,0 +1,117 @@
+"""A potential on labelled frames."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.io import write
+
+from leyden.checks import InputError
+from leyden.derivatives import forces
+from leyden.potential import Potential
+from leyden.properties import born_charges
+from leyden.system import System
+from leyden.train.batch import Frame, Labels
+from leyden.train.data import with_pairs
+from leyden.train.evaluate import evaluate
+from leyden.train.frames import frames_for
+
+
+def structures(pbc: bool = False) -> list[Atoms]:
+    rng = np.random.default_rng(0)
+    base = np.array([[0.0, 0, 0], [1.1, 0, 0], [-0.3, 1.0, 0.1], [0.2, -0.6, 0.9]])
+    symbols = ("CO", "COH", "HCOH", "HOH", "OC")
+    return [
+        Atoms(s, base[: len(s)] + 0.05 * rng.normal(size=(len(s), 3)), cell=np.eye(3) * 6, pbc=pbc) for s in symbols
+    ]
+
+
+def perfect(potential: Potential, atoms: list[Atoms]) -> list[Frame]:
+    """Frames whose labels are the potential's own predictions."""
+    frames = []
+    for system in System.from_ase(atoms).split():
+        found = forces(potential, system, stress=bool(system.pbc.all()))
+        labels = Labels(found.output.energy, found.forces, found.stress, found.output.dipole)
+        labels = replace(labels, dipole=None) if system.pbc.any() else labels
+        frames.append(Frame(system, labels))
+    return with_pairs(frames, potential.backbone.cutoff)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+@pytest.mark.parametrize("pbc", [False, True])
+def test_no_error_on_its_own_predictions(potential: Potential, pbc: bool, batch_size: int) -> None:
+    frames = perfect(potential, structures(pbc))
+    found = evaluate(potential, frames, batch_size)
+    assert set(found.parities) == {"energy", "forces", "stress" if pbc else "dipole"}
+    for parity in found.parities.values():
+        assert parity.rmse < 1e-9 < np.std(parity.reference)
+        assert parity.slope == pytest.approx(1.0) and parity.r2 == pytest.approx(1.0)
+    assert found.parities["forces"].frame.tolist() == np.repeat(range(5), [6, 9, 12, 9, 6]).tolist()
+    energy = [float(f.labels.energy) for f in frames if f.labels.energy is not None]
+    assert found.parities["energy"].reference == pytest.approx(np.array(energy) / found.atoms)
+
+
+def test_known_error_and_missing_labels(potential: Potential) -> None:
+    """An energy off by 0.6 eV in the one frame of three atoms that has it; no forces there."""
+    frames = perfect(potential, structures()[:2])
+    energy = frames[1].labels.energy
+    assert energy is not None
+    frames = [
+        replace(frames[0], labels=replace(frames[0].labels, energy=None)),
+        replace(frames[1], labels=Labels(energy + 0.6)),
+    ]
+    found = evaluate(potential, frames)
+    assert found.parities["energy"].mae == pytest.approx(0.2) and found.parities["energy"].frame.tolist() == [1]
+    assert found.parities["forces"].frame.tolist() == [0] * 6
+    assert found.parities["energy"].unit == "eV/atom"
+
+
+def test_split_and_charges(potential: Potential, short_range: Potential) -> None:
+    frames = perfect(potential, structures())
+    found, short = evaluate(potential, frames, 2), evaluate(short_range, frames, 2)
+    assert short.charges is None and not short.energy_long.any() and "dipole" not in short.parities
+    assert found.charges is not None and found.energy_long.all()
+    single = potential(frames[2].system)
+    assert found.charges[5:9] == pytest.approx(single.charges.detach().numpy())
+    assert found.energy_long[2] == pytest.approx(single.energy_long.item())
+    assert found.numbers.tolist() == [z for a in structures() for z in a.numbers]
+
+
+def test_born_charges_and_quadrupole_where_labelled(potential: Potential) -> None:
+    frame = perfect(potential, structures()[:1])[0]
+    born = born_charges(potential, frame.system)
+    quadrupole = torch.zeros(1, 3, 3, dtype=torch.float64)
+    frame = replace(frame, labels=Labels(born_effective_charges=born, quadrupole=quadrupole))
+    found = evaluate(potential, [frame]).parities
+    assert set(found) == {"born_effective_charges", "quadrupole"}
+    assert found["born_effective_charges"].rmse < 1e-12 < found["quadrupole"].rmse
+
+
+def test_moments_of_periodic_structures_are_not_compared(potential: Potential) -> None:
+    frame = perfect(potential, structures(pbc=True)[:1])[0]
+    labels = replace(frame.labels, dipole=torch.ones(1, 3, dtype=torch.float64))
+    assert "dipole" not in evaluate(potential, [replace(frame, labels=labels)]).parities
+
+
+def test_stress_in_a_mixed_batch(potential: Potential) -> None:
+    frames = perfect(potential, [structures(pbc=True)[0], structures()[1]])
+    stress = torch.zeros(1, 3, 3, dtype=torch.float64)
+    frames[1] = replace(frames[1], labels=replace(frames[1].labels, stress=stress))
+    assert evaluate(potential, frames).parities["stress"].frame.tolist() == [0] * 9
+
+
+def test_files_that_cannot_be_evaluated(potential: Potential, tmp_path: Path) -> None:
+    write(tmp_path / "bare.xyz", Atoms("CO", [[0, 0, 0], [1.1, 0, 0]]))
+    with pytest.raises(
+        InputError, match=r"bare.xyz: expected reference labels to compare with, got none; add REF_energy"
+    ):
+        frames_for(potential, tmp_path / "bare.xyz")
+    known = Atoms("CO", [[0, 0, 0], [1.1, 0, 0]], info={"REF_energy": 0.0})
+    write(tmp_path / "new.xyz", [known, Atoms("SiO", [[0, 0, 0], [1.6, 0, 0]], info={"REF_energy": 0.0})])
+    with pytest.raises(
+        InputError, match=r"new.xyz, frame 1: expected the elements .* H, C, O, got Si; remove the frame"
+    ):
+        frames_for(potential, tmp_path / "new.xyz")
