@@ -54,13 +54,13 @@ def prepare(source: Path, folder: Path) -> dict[str, Path]:
 
 
 def config(name: str, seed: int, files: dict[str, Path], folder: Path, epochs: int) -> Config:
-    """Forces dominate; the training frames serve as validation, since ten frames a dimer leave none to spare."""
+    """The training frames serve as validation, since ten frames a dimer leave none to spare."""
     return preset(name, files["train"]).model_copy(
         update={
             "output": folder,
             "seed": seed,
             "data": DataSection(train=files["train"], validation=files["train"]),
-            "loss": LossSection(energy=1.0, forces=100.0),
+            "loss": LossSection(energy=100.0, forces=100.0),
             "optimizer": OptimizerSection(epochs=epochs),
         }
     )
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--preset", choices=PRESETS, nargs="*", default=["short-range", "les"])
     parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=400)
+    parser.add_argument("--epochs", type=int, default=250)
     parser.add_argument("--output", type=Path, default=Path("runs/charged_dimers"))
     given = parser.parse_args()
     files = prepare(given.path, given.output / "data")

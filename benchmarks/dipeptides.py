@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--preset", choices=PRESETS, nargs="*", default=["short-range", "les"])
     parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--output", type=Path, default=Path("runs/dipeptides"))
     given = parser.parse_args()
     for seed in given.seed:

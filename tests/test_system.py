@@ -184,8 +184,3 @@ def test_left_handed_and_partial_cells_are_legal() -> None:
 def test_shape_of_field() -> None:
     with pytest.raises(InputError, match=r"external_field: expected shape \(3\), got \(2,?\)"):
         System.from_ase(Atoms("O", info={"external_field": [0.0, 1.0]}))
-
-
-def test_far_away() -> None:
-    with pytest.raises(InputError, match=r"within 1e\+05 Å, got 1e\+09"):
-        System.from_ase(Atoms("H2", [[0, 0, 0], [0, 0, 1e9]]))

@@ -18,6 +18,9 @@ from leyden.system import System
 COINCIDENT = 1e-3
 """Atoms closer than this (Å) count as being on one point: an error."""
 
+WIDEST = 5e4
+"""Cutoffs across an open structure; wider ones come from a mistake or a simulation that blew up, and crash vesin."""
+
 
 @dataclass(frozen=True)
 class NeighborList:

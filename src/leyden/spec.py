@@ -38,7 +38,7 @@ class LocalSpec(Section):
     mode: Literal["free", "shift", "softness"] = "softness"
     dipoles: bool = False
     width: float | dict[int, float] = Field(0.7071067811865476, description="Å, standard deviation of the density")
-    self_interaction: bool = False
+    self_interaction: bool = True
     scale: float = Field(1.0, gt=0.0, description="physical charge = scale * latent charge; sqrt(eps_inf) in a bulk")
     hidden: int = Field(32, ge=1, description="hidden units of the readouts")
 

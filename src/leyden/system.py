@@ -21,8 +21,6 @@ SPIN_KEYS = ("total_spin", "spin", "mult", "multiplicity")
 FIELD_KEYS = ("external_field",)
 THINNEST = 0.1
 """Å; a periodic cell thinner than this is a mistake, and its neighbors could not be counted."""
-FARTHEST = 1e5
-"""Å; coordinates beyond come from a mistake or a simulation that blew up."""
 
 
 @dataclass(frozen=True)
@@ -191,11 +189,6 @@ def _validate(system: System) -> None:
     require(len(system.positions) > 0, "positions: expected at least one atom, got an empty structure.")
     for name in ("positions", "cell", "charge", "spin", "field"):
         finite(name, getattr(system, name))
-    extent = system.positions.abs().max().item()
-    require(
-        extent < FARTHEST,
-        f"positions: expected coordinates within {FARTHEST:.0e} Å, got {extent:.3g} Å; check where they come from.",
-    )
     cell = system.cell[0][system.pbc[0]]
     if len(cell) > 0:
         thickness = torch.linalg.svdvals(cell).min().item()

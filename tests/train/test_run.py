@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -410,3 +412,14 @@ def test_printed_lines_fit(make: Make, capsys: pytest.CaptureFixture[str]) -> No
         "epoch", "loss", "validation", "meV/atom", "meV/Å", "me", "Å", "rate", "s",
     ]  # fmt: skip
     assert epochs[1].startswith("1/2* ") and len({len(line) for line in epochs}) == 1 and len(epochs[0]) <= 80
+
+
+def test_bar_and_lines_do_not_mix(make: Make) -> None:
+    """On a terminal the bar stays below the printed lines."""
+    screen = StringIO()
+    train(make(optimizer=OptimizerSection(epochs=2)), console=Console(file=screen, force_terminal=True, width=80))
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()))
+    printed = [line for line in lines if re.match(r"[12]/2", line)]
+    assert len(printed) == 2 and all("━" not in line for line in printed)
+    assert any(line.startswith("epoch 2/2 ") and "━" in line for line in lines)
+    assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h") == 1  # cursor hidden and shown

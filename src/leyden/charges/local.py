@@ -23,7 +23,7 @@ from leyden.system import System
 
 MODES = ("free", "shift", "softness")
 SMALLEST_SOFTNESS = 1e-3
-INITIAL_CHARGE = 0.1
+INITIAL_CHARGE = 0.5
 """Charge (e) for each unit of electronegativity with which training starts."""
 
 
@@ -43,7 +43,7 @@ class Local(ChargeModel):
         elements: tuple[int, ...],
         basis: GaussianBasis,
         mode: str = "softness",
-        self_interaction: bool = False,
+        self_interaction: bool = True,
         scale: float = 1.0,
         hidden: int = 32,
     ) -> None:

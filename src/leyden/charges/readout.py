@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-SMALL = 0.02
-"""Scale of the initial readout weights: training starts from charges near their bias and dipoles near zero."""
+CHARGE_SCALE = 0.3
+"""Factor on the initial weights of charges. Much smaller ones stay near their bias: the short-range energy learns first
+what they would explain, and Born charges come out too small."""
+DIPOLE_SCALE = 0.02
+"""Standard deviation of the initial weights of dipoles, which start near zero."""
 
 
 class Invariant(nn.Module):
@@ -16,7 +19,7 @@ class Invariant(nn.Module):
         self.layers = nn.Sequential(nn.Linear(scalars, hidden), nn.SiLU(), last)
         self.bias = nn.Parameter(bias.clone())
         with torch.no_grad():
-            last.weight.mul_(SMALL)
+            last.weight.mul_(CHARGE_SCALE)
 
     def forward(self, scalars: Tensor, element: Tensor) -> Tensor:
         """Scalars (N, K) and element positions (N,) -> (N,)."""
@@ -32,7 +35,7 @@ class Vector(nn.Module):
         self.mix = nn.Linear(vectors, 1, bias=False)
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)
-        nn.init.normal_(self.mix.weight, std=SMALL)
+        nn.init.normal_(self.mix.weight, std=DIPOLE_SCALE)
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> Tensor:
         """Scalars (N, K0), vectors (N, 3, K1) -> (N, 3)."""

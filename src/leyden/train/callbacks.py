@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from leyden.checks import InputError
 from leyden.storage import save
@@ -97,6 +98,41 @@ class EpochLog(Callback):
         done = f"{row['epoch']}/{epochs}{'*' * (row['val_loss'] < self.best)}"
         cells = "".join(f"{row[key]:{width}{form}}" for key, _, width, form in shown)
         self.console.print(f"{done:<10}{cells}", highlight=False, soft_wrap=True)
+
+
+class Bar(Callback):
+    """How far the whole run is: a bar below the lines of EpochLog, which share its console."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, transient=True)
+        self.task = self.bar.add_task("", total=None)
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Show the bar, at the place where a restart begins."""
+        batches = int(trainer.num_training_batches)
+        self.bar.update(
+            self.task, total=batches * (trainer.max_epochs or 0), completed=batches * trainer.current_epoch
+        )  # fmt: skip
+        self.bar.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Name the epoch."""
+        self.bar.update(self.task, description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """One step further."""
+        self.bar.advance(self.task)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Remove the bar."""
+        self.bar.stop()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Remove the bar before anything is said."""
+        self.bar.stop()
 
 
 class EpochEndCheckpoint(ModelCheckpoint):

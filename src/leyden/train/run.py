@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
@@ -20,7 +20,7 @@ from leyden.checks import InputError
 from leyden.potential import Potential
 from leyden.spec import build
 from leyden.storage import load, metadata, save
-from leyden.train.callbacks import AveragedWeights, EpochEndCheckpoint, EpochLog
+from leyden.train.callbacks import AveragedWeights, Bar, EpochEndCheckpoint, EpochLog
 from leyden.train.checkpoint import FOLDER, Interrupted, check, identity, resume_from
 from leyden.train.config import Config, HardwareSection, dump
 from leyden.train.dataset import TrainingData, load_data, loaders, potential_spec, steps_per_epoch
@@ -122,11 +122,11 @@ def _fit(
     module = TrainingModule(potential, config, tuple(config.loss.wanted()), steps)
     callbacks: list[Callback] = [log, AveragedWeights(settings.ema_decay), EpochEndCheckpoint(config.output / FOLDER)]
     if console.is_terminal:
-        callbacks.append(RichProgressBar(leave=False))
+        callbacks.append(Bar(console))
     with warnings.catch_warnings():
         for message in QUIET:
             warnings.filterwarnings("ignore", message=message)
-        trainer = _trainer(config, callbacks, console.is_terminal)
+        trainer = _trainer(config, callbacks)
         batches = loaders(data, config, trainer.global_rank, trainer.world_size)
         if main_process():
             (config.output / "config.yaml").write_text(dump(config), encoding="utf-8")
@@ -136,14 +136,14 @@ def _fit(
             raise Interrupted(_how_to_go_on(config, len(log.rows))) from None
 
 
-def _trainer(config: Config, callbacks: list[Callback], bar: bool) -> Trainer:
+def _trainer(config: Config, callbacks: list[Callback]) -> Trainer:
     hardware = config.hardware
     try:
         return Trainer(
             accelerator=hardware.accelerator, devices=hardware.devices, strategy=_strategy(hardware),
             max_epochs=config.optimizer.epochs, gradient_clip_val=config.optimizer.clip_gradient, callbacks=callbacks,
             logger=False, num_sanity_val_steps=0, inference_mode=False, use_distributed_sampler=False,
-            enable_model_summary=False, enable_progress_bar=bar, default_root_dir=config.output,
+            enable_model_summary=False, enable_progress_bar=False, default_root_dir=config.output,
         )  # fmt: skip
     except (MisconfigurationException, ValueError, ImportError) as error:
         raise InputError(
