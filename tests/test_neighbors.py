@@ -116,3 +116,9 @@ def test_atoms_on_one_point(cell: list[float] | None) -> None:
     broken = Atoms("OHC", [[1.0, 1, 1], [0, 0, 0], place], cell=cell, pbc=cell is not None)
     with pytest.raises(InputError, match=r"got atoms [12] and [12] of structure 1 at .*remove one"):
         neighbor_list(System.from_ase([MOLECULE, broken]), CUTOFF)
+
+
+@pytest.mark.parametrize("far", [3e5, 1e9])
+def test_stray_atom(far: float) -> None:
+    with pytest.raises(InputError, match=r"expected atoms within 225000 Å of each other.*structure 1"):
+        neighbor_list(System.from_ase([Atoms("H"), Atoms("H2", [[0, 0, 0], [0, 0, far]])]), 4.5)

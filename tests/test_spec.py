@@ -14,7 +14,7 @@ from leyden.testing.charges import assembled, batch
 SPEC = PotentialSpec(
     backbone=CartesianSpec(cutoff=3.25, channels=4, layers=1, basis=5),
     charges=LocalSpec(
-        mode="shift", dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, self_interaction=True, scale=1.5, hidden=3
+        mode="shift", dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, self_interaction=False, scale=1.5, hidden=3
     ),
     coulomb=CoulombSpec(accuracy=1e-4, method="auto", charged="error"),
     elements=(1, 6, 8),

@@ -1,4 +1,4 @@
-"""The demonstration: a short-range and a long-range model of NH4+, HCOO- and their neutral partners, side by side.
+"""The demonstration: a short-range and a long-range model of NH4+ and HCOO-, side by side.
 
 Both train on pairs closer than 10 Å; the test is what happens beyond, where only the Coulomb energy is left.
 """
@@ -26,9 +26,8 @@ from leyden.units import MILLI
 
 PARTS = ("train", "val", "test")
 MODELS = ("short-range", "les")
-LEFT_OUT = "Na+"
-"""Pairs with this ion are left out, which keeps the demonstration short."""
 PAIR = "NH4+/HCOO-"
+KINDS = (PAIR, "monomer NH4+", "monomer HCOO-")
 CATION = 5
 """The first five atoms of that pair are NH4+."""
 FAR = 10.0
@@ -55,7 +54,7 @@ def run(data: Path, output: Path, epochs: int, console: Console) -> tuple[list[R
     files = _subset(data, output / "data")
     for name in MODELS:
         console.print(f"training {name}", style="bold")
-        train(_config(name, files, output / name, epochs), console=console)
+        train(_config(name, files, output / name, epochs), restart="auto", console=console)
     report = assemble(output / "les", files["test"], output / "short-range", data / "scan.xyz")
     return _rows(report, output, files["test"]), write_report(report, output)
 
@@ -71,7 +70,7 @@ def _subset(data: Path, folder: Path) -> dict[str, Path]:
                 f"{source}: expected the ion pairs that come with Leyden's sources; give their folder with --data."
             )
         files[part] = folder / f"{part}.xyz"
-        write(files[part], [a for a in read(source, ":") if LEFT_OUT not in a.info["config_type"]], format="extxyz")
+        write(files[part], [a for a in read(source, ":") if a.info["config_type"] in KINDS], format="extxyz")
     return files
 
 

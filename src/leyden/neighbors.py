@@ -12,7 +12,7 @@ import vesin
 from torch import Tensor
 
 from leyden import segment
-from leyden.checks import InputError
+from leyden.checks import InputError, require
 from leyden.system import System
 
 COINCIDENT = 1e-3
@@ -57,6 +57,12 @@ def neighbor_list(system: System, cutoff: float) -> NeighborList:
 
 
 def _single(system: System, cutoff: float, number: int) -> NeighborList:
+    span = (system.positions.amax(0) - system.positions.amin(0))[~system.pbc[0]]
+    require(
+        not (span > WIDEST * cutoff).any(),
+        f"positions: expected atoms within {WIDEST * cutoff:.0f} Å of each other, got atoms further apart in structure"
+        f" {number}; remove the stray one.",
+    )
     i, j, shifts, distances = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True).compute(
         points=system.positions.detach().cpu().double().numpy(),
         box=system.cell[0].detach().cpu().double().numpy(),

@@ -13,7 +13,7 @@ def demo(
         "datasets/ion_pairs"
     ),
     output: Annotated[Path, typer.Option()] = Path("runs/demo"),
-    epochs: Annotated[int, typer.Option(min=1)] = 60,
+    epochs: Annotated[int, typer.Option(min=1)] = 100,
 ) -> None:
     """Train short-range and les on ion pairs, a few minutes on two cores, and write a report."""
     from leyden.demo import run

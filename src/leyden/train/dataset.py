@@ -15,6 +15,10 @@ from leyden.train.config import Config
 from leyden.train.data import Frame, FrameSet, collate, random_split, read_frames, with_pairs
 from leyden.train.sampler import EpochShuffle
 
+FEWEST_NEIGHBORS = 20.0
+"""Least mean number of neighbors to normalise with. In small clusters the sums over neighbors vary more than their mean
+tells, and products of them would start training with forces of hundreds of eV/Å."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -57,7 +61,7 @@ def potential_spec(config: Config, frames: Sequence[Frame]) -> PotentialSpec:
     return PotentialSpec(
         **config.model.model_dump(),
         elements=tuple(sorted({z for system in systems for z in system.numbers.tolist()})),
-        average_neighbors=max(1.0, pairs / atoms),
+        average_neighbors=max(FEWEST_NEIGHBORS, pairs / atoms),
         baseline=Baseline.fit(systems, energies).energies if len(energies) == len(systems) else {},
     )
 
