@@ -6,7 +6,7 @@ import torch
 from leyden.charges import Local
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
-from leyden.testing.charges import assembled
+from leyden.testing.assembly import assembled
 
 torch.set_num_threads(1)
 

@@ -9,8 +9,8 @@ from leyden.derivatives import forces, hessian_vector
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.system import System
+from leyden.testing.assembly import batch
 from leyden.testing.backbone import MOLECULE
-from leyden.testing.charges import batch
 from leyden.testing.numeric import central, close
 
 PERIODIC, OPEN = [1, 3], [0, 2]

@@ -11,8 +11,8 @@ from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.solve import Status
 from leyden.system import System
+from leyden.testing.assembly import batch, molecules
 from leyden.testing.backbone import MOLECULE
-from leyden.testing.charges import batch, molecules
 from leyden.testing.numeric import close, random
 
 

@@ -9,7 +9,7 @@ from leyden.coulomb import Coulomb
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
 from leyden.spec import CartesianSpec, CoulombSpec, LocalSpec, PotentialSpec, build, describe
-from leyden.testing.charges import assembled, batch
+from leyden.testing.assembly import assembled, batch
 
 SPEC = PotentialSpec(
     backbone=CartesianSpec(cutoff=3.25, channels=4, layers=1, basis=5),

@@ -19,7 +19,7 @@ from leyden.derivatives import forces
 from leyden.features import Channels
 from leyden.potential import Potential
 from leyden.storage import FILES, load, metadata, save
-from leyden.testing.charges import assembled, batch
+from leyden.testing.assembly import assembled, batch
 from leyden.units import COULOMB
 
 

@@ -17,9 +17,9 @@ from leyden.potential import Potential
 from leyden.properties import born_charges
 from leyden.storage import save
 from leyden.system import System
+from leyden.testing.assembly import assembled
 from leyden.testing.backbone import CRYSTAL, MOLECULE
 from leyden.testing.calculator import CalculatorContract
-from leyden.testing.charges import assembled
 
 
 class TestLeydenCalculator(CalculatorContract):

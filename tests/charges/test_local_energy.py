@@ -14,8 +14,8 @@ from leyden.density import GaussianBasis
 from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.system import System
+from leyden.testing.assembly import HYDROXIDE, assembled, batch
 from leyden.testing.backbone import CRYSTAL, MOLECULE
-from leyden.testing.charges import HYDROXIDE, assembled, batch
 from leyden.testing.numeric import close
 from leyden.units import COULOMB
 

@@ -10,8 +10,8 @@ from leyden.density import GaussianBasis
 from leyden.potential import Potential
 from leyden.properties import born_charges, dipole
 from leyden.system import System
+from leyden.testing.assembly import assembled, batch, molecules
 from leyden.testing.backbone import MOLECULE
-from leyden.testing.charges import assembled, batch, molecules
 from leyden.testing.numeric import close
 from leyden.train.physics import rotation_residual
 

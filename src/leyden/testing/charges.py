@@ -15,59 +15,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from ase import Atoms
 from torch import Tensor
 
 from leyden import segment
-from leyden.backbones.cartesian import Cartesian
-from leyden.baseline import Baseline
 from leyden.charges.model import ChargeModel
-from leyden.coulomb import Coulomb
 from leyden.density import total_charge
 from leyden.derivatives import forces, hessian_vector
 from leyden.features import Channels
 from leyden.potential import Output, Potential
 from leyden.properties import born_charges
 from leyden.system import System
-from leyden.testing.backbone import CRYSTAL, ELEMENTS, MOLECULE
+from leyden.testing.assembly import HYDROGENS, assembled, batch, molecules
+from leyden.testing.backbone import MOLECULE
 from leyden.testing.numeric import central, close, derivatives_of, random
-
-HYDROXIDE = Atoms("OH", [[0.1, 0.0, 0.2], [0.5, 0.7, -0.3]])
-SALT = Atoms(
-    "OHC",
-    [[0.0, 0.0, 0.0], [1.7, 1.8, 0.1], [0.1, 1.6, 1.7]],
-    cell=[[3.8, 0.0, 0.0], [0.6, 3.5, 0.0], [0.0, 0.2, 3.3]],
-    pbc=True,
-)
-FRAMES = [MOLECULE, CRYSTAL, HYDROXIDE, SALT]
-CHARGES = [0, 1, -1, 0]
-"""Total charges of the four structures; the first and third are open, the others periodic along three axes."""
-
-HYDROGENS = [3, 4, 5, 6]
-"""Atoms of one element in different surroundings, in the first structure."""
-
-
-def batch(dtype: torch.dtype = torch.float64) -> System:
-    """Open and periodic structures, neutral and charged."""
-    return System.from_ase(FRAMES, charge=CHARGES, spin=[1, 2, 1, 1], dtype=dtype)
-
-
-def molecules() -> System:
-    """The open structures of the batch."""
-    return batch().select(torch.tensor([0, 2]))[0]
-
-
-def assembled(make: Callable[[Channels, tuple[int, ...]], ChargeModel | None]) -> Potential:
-    """A small random float64 potential around a charge model: the same weights whenever it is called."""
-    torch.manual_seed(0)
-    backbone = Cartesian(ELEMENTS, cutoff=3.0, channels=4, layers=2, average_neighbors=6.0, basis=4)
-    charges = make(backbone.channels, ELEMENTS)
-    baseline = Baseline({1: -13.6, 6: -1030.0, 8: -2040.0})
-    potential = Potential(backbone, charges, Coulomb(), baseline).double()
-    with torch.no_grad():
-        for weight in [] if charges is None else charges.parameters():
-            weight.add_(0.2 * torch.randn_like(weight))
-    return potential
 
 
 @contextmanager
