@@ -34,9 +34,10 @@ class Springs(Backbone):
 @pytest.fixture
 def calculator() -> LeydenCalculator:
     torch.manual_seed(0)
-    charges = Local(Springs.channels, Springs.elements, GaussianBasis(0.5), hidden=4)
+    charges = Local(Springs.channels, Springs.elements, GaussianBasis(0.5), self_interaction=False, hidden=4)
     with torch.no_grad():
-        charges.charge.layers[2].weight.mul_(300.0)
+        charges.charge.layers[2].weight.uniform_(-3.0, 3.0)
+        charges.charge.bias.copy_(torch.tensor([0.06, -0.06]))
     return LeydenCalculator(Potential(Springs(), charges, Coulomb(), Baseline({})))
 
 
