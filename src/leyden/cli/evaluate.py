@@ -33,4 +33,4 @@ def evaluate(
     )
     if result.charges is not None:
         long = abs(result.energy_long / result.atoms).mean()
-        console.print(f"mean |E_long| {1000 * long:.1f} meV/atom of E_short + E_long", highlight=False)
+        console.print(f"mean |E_long| {1000 * long:.1f} meV/atom", highlight=False)

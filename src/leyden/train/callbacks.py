@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from leyden.checks import InputError
 from leyden.storage import save
@@ -142,8 +144,14 @@ class EpochEndCheckpoint(ModelCheckpoint):
         super().__init__(dirpath=folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
 
 
-class AveragedWeights(EMAWeightAveraging):
-    """Exponential moving average of the parameters; buffers (tables, signs) are copied, never averaged."""
+class AveragedWeights(WeightAveraging):
+    """Exponential moving average of the parameters; buffers (tables, signs) are copied, never averaged.
+
+    After n steps the decay is min(decay, (1 + n) / (10 + n)), so that the average forgets the start of training soon.
+    """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(use_buffers=False, decay=decay)
+        def average(old: Tensor, new: Tensor, count: Tensor) -> Tensor:
+            return torch.lerp(new, old, min(decay, (1 + count.item()) / (10 + count.item())))
+
+        super().__init__(use_buffers=False, avg_fn=average)
