@@ -9,13 +9,12 @@ charged molecules contain an offset for each kind of dimer, so energies are comp
 each kind.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 from ase.io import read, write
-from harness import Job, numbers, run, spread, write_table
+from harness import Job, arguments, numbers, run, spread, write_table
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
@@ -115,13 +114,7 @@ def table(results: list[dict], command: str) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=["short-range", "les"])
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=250)
-    parser.add_argument("--output", type=Path, default=Path("runs/charged_dimers"))
-    given = parser.parse_args()
+    given = arguments(__doc__, PRESETS, 250, Path("runs/charged_dimers"))
     files = prepare(given.path, given.output / "data")
     for seed in given.seed:
         for name in given.preset:

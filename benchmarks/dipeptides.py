@@ -10,11 +10,10 @@ published: force RMSE 61 test / 53 val meV/Å (latent charges; 72 / 59 short-ran
 Born charges 0.952.
 """
 
-import argparse
 import json
 from pathlib import Path
 
-from harness import Job, numbers, run, spread, write_table
+from harness import Job, arguments, numbers, run, spread, write_table
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, OptimizerSection, preset
@@ -81,13 +80,7 @@ def table(results: list[dict], command: str) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=["short-range", "les"])
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--output", type=Path, default=Path("runs/dipeptides"))
-    given = parser.parse_args()
+    given = arguments(__doc__, PRESETS, 60, Path("runs/dipeptides"))
     for seed in given.seed:
         for name in given.preset:
             job = Job(name, seed, given.output / f"{name}-{seed}")

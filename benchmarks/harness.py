@@ -1,5 +1,6 @@
 """What the training benchmarks share: resumable runs in a folder, one JSON a run, one table of all."""
 
+import argparse
 import json
 import os
 import platform
@@ -31,6 +32,17 @@ class Job:
     def result(self) -> Path:
         """Where the numbers of a finished run are."""
         return self.folder / "result.json"
+
+
+def arguments(description: str, presets: Sequence[str], epochs: int, output: Path) -> argparse.Namespace:
+    """The command line of a training benchmark: path, presets, seeds, epochs and output folder."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--preset", choices=presets, nargs="*", default=["short-range", "les"])
+    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--output", type=Path, default=output)
+    return parser.parse_args()
 
 
 def run(job: Job, config: Config, measure: Callable[[Path], dict]) -> dict:

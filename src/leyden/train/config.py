@@ -5,7 +5,7 @@ An unknown key is an error that names the nearest valid one.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -173,6 +173,6 @@ def _known_keys(sections: list[str]) -> list[str]:
     model: Any = Config
     for section in sections:
         annotation = model.model_fields[section].annotation
-        options = [annotation, *getattr(annotation, "__args__", ())]
+        options = [annotation, *get_args(annotation)]
         model = next(o for o in options if isinstance(o, type) and issubclass(o, Section))
     return list(model.model_fields)
