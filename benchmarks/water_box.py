@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from ase.geometry import get_distances
 from ase.io import read, write
 from harness import Job, machine, numbers, run, write_table
@@ -103,7 +104,7 @@ def main() -> None:
     """Train, simulate, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path)
-    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--output", type=Path, default=Path("runs/water_box"))
     parser.add_argument("--train-only", action="store_true")
@@ -129,7 +130,7 @@ def main() -> None:
         f"Validation (10 frames): energy RMSE {1000 * val['energy']['rmse']:.2f} meV/atom,"
         f" force RMSE {1000 * val['forces']['rmse']:.1f} meV/Å.",
         "",
-        f"Dynamics: `{found['command']}`; {machine()}; {time.strftime('%Y-%m-%d')}.",
+        f"Dynamics: `{found['command']}`; {machine()}, {torch.get_num_threads()} threads; {time.strftime('%Y-%m-%d')}.",
         "",
         "| ns/day | simulated, ps | mean T, K | first peak of g_OO | longest O-H bond, Å |",
         "|---|---|---|---|---|",
