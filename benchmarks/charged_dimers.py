@@ -59,7 +59,7 @@ def config(name: str, seed: int, files: dict[str, Path], folder: Path, epochs: i
             "output": folder,
             "seed": seed,
             "data": DataSection(train=files["train"], validation=files["train"]),
-            "loss": LossSection(energy=100.0, forces=100.0),
+            "loss": LossSection(energy=10.0, forces=100.0),
             "optimizer": OptimizerSection(epochs=epochs),
         }
     )
@@ -114,7 +114,7 @@ def table(results: list[dict], command: str) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments(__doc__, PRESETS, 250, Path("runs/charged_dimers"))
+    given = arguments(__doc__, PRESETS, 800, Path("runs/charged_dimers"))
     files = prepare(given.path, given.output / "data")
     for seed in given.seed:
         for name in given.preset:
