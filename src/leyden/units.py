@@ -6,8 +6,5 @@ COULOMB is e^2 / (4 pi eps0) in eV Å, CODATA 2018: alpha * hbar * c = 14.399645
 COULOMB = 14.3996454784
 """Coulomb constant, eV Å / e^2."""
 
-DEBYE = 0.20819433
-"""One debye, e Å (CODATA 2018)."""
-
 MILLI = 1.0e-3
 """eV -> meV is division by MILLI."""

@@ -72,8 +72,7 @@ class Reciprocal(Term):
 
     def _weights(self, waves: Waves, cutoff: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """Sum and difference of the weights of -m3 and +m3, (structures, left, right, R, top + 1) each."""
-        k = 2 * math.pi * torch.einsum("rmsd,bad->brmsa", waves.both_signs.to(self.inverse.dtype), self.inverse)
-        square = (k * k).sum(-1)
+        square = _squares(waves, self.inverse)
         count = waves.multiplicity.to(square.dtype)
         safe = torch.where(count > 0, square, torch.ones_like(square))
         cutoff, volume = (each[:, None, None, None] for each in (cutoff, self.system.volume))
@@ -99,6 +98,12 @@ def _narrowest(widths: Tensor, system: System) -> Tensor:
     return widths.new_full((system.count,), torch.inf).scatter_reduce(0, system.index, widths, "amin")
 
 
+def _squares(waves: Waves, inverse: Tensor) -> Tensor:
+    """k^2 of all waves in 1/Å^2, (structures, R, top + 1, 2): k = 2 pi m inverse^T, differentiable in the cells."""
+    k = 2 * math.pi * torch.einsum("rmsd,bad->brmsa", waves.both_signs.to(inverse.dtype), inverse)
+    return (k * k).sum(-1)
+
+
 def _waves_within(cell: Tensor, cutoff: Tensor) -> Waves:
     """All waves that are shorter than the cutoff (S,) in 1/Å of at least one of the cells (S, 3, 3)."""
     lengths = torch.linalg.vector_norm(cell, dim=2)
@@ -107,8 +112,7 @@ def _waves_within(cell: Tensor, cutoff: Tensor) -> Waves:
     second = torch.arange(-m2, m2 + 1, device=cell.device)
     rows = torch.cartesian_prod(first, second)
     waves = Waves(rows[(rows[:, 0] > 0) | (rows[:, 1] >= 0)], m3)
-    k = 2 * math.pi * torch.einsum("rmsd,bad->brmsa", waves.both_signs.to(cell.dtype), torch.linalg.inv(cell))
-    inside = ((k * k).sum(-1) < cutoff[:, None, None, None] ** 2).flatten(2).any(2).any(0)
+    inside = (_squares(waves, torch.linalg.inv(cell)) < cutoff[:, None, None, None] ** 2).flatten(2).any(2).any(0)
     return Waves(waves.rows[inside], m3)
 
 
