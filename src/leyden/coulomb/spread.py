@@ -1,29 +1,22 @@
 """One rule for the derivatives of every lattice sum.
 
-The density reaches the lattice by a linear map, S = A(s) c, with fractional coordinates s and coefficients c_ia of the
-derivatives d^a/ds^a, a = (a_x, a_y, a_z), |a| <= order: charges are order 0, dipoles order 1. Moving an atom raises the
-order,
+The density reaches the lattice by a linear map, S = A(s) c (lattice.py), whose coefficients belong to derivatives by
+the fractional coordinates s: charges are order 0, dipoles order 1, quadrupoles order 2. Moving a site raises the order,
 
     dS/ds_x = A(s) (c raised by one in x),
 
-so the map and its transpose, called with higher orders, are each other's derivatives, to any order.
+so the map and its transpose, called with higher orders, are each other's derivatives, to any order. The derivative by
+the coefficients and the one by the coordinates are separate nodes of the graph: each is evaluated only where asked for.
 """
 
-from abc import ABC, abstractmethod
 from functools import cache
-from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 
-
-@cache
-def multi_indices(order: int) -> list[tuple[int, int, int]]:
-    """All (a_x, a_y, a_z) with sum at most `order`, lower orders first, so that a shorter list is a prefix."""
-    degrees = range(order + 1)
-    every = [(x, y, z) for x, y, z in product(degrees, degrees, degrees) if x + y + z <= order]
-    return sorted(every, key=lambda a: (sum(a), tuple(-n for n in a)))
+from leyden.coulomb.lattice import Lattice
+from leyden.density.harmonics import multi_indices
 
 
 @cache
@@ -37,58 +30,53 @@ def _up(a: tuple[int, int, int], axis: int) -> tuple[int, int, int]:
     return a[0] + (axis == 0), a[1] + (axis == 1), a[2] + (axis == 2)
 
 
-class Lattice(ABC):
-    """A linear map between coefficients on atoms and amplitudes on a lattice, at fixed coordinates."""
-
-    @abstractmethod
-    def spread(self, coefficients: Tensor, order: int) -> Tensor:
-        """S = A c: coefficients (N, number of multi-indices) -> amplitudes."""
-
-    @abstractmethod
-    def gather(self, amplitudes: Tensor, order: int) -> Tensor:
-        """c = A^T S: amplitudes -> (N, number of multi-indices)."""
+def spread(coefficients: Tensor, s: Tensor, lattice: Lattice, order: int) -> Tensor:
+    """S = A(s) c as a differentiable function of c (M, n) and s (M, 3)."""
+    out = _Linear.apply(coefficients, s, lattice, order, False)
+    return out + _Moving.apply(s, coefficients, out.detach(), lattice, order, False) if s.requires_grad else out
 
 
-class Spread(torch.autograd.Function):
-    """S = A(s) c as a differentiable function of c (N, n) and s (N, 3)."""
+def gather(amplitudes: Tensor, s: Tensor, lattice: Lattice, order: int) -> Tensor:
+    """c = A(s)^T S as a differentiable function of S and s (M, 3)."""
+    out = _Linear.apply(amplitudes, s, lattice, order, True)
+    return out + _Moving.apply(s, amplitudes, out.detach(), lattice, order, True) if s.requires_grad else out
 
-    @staticmethod
-    def forward(ctx: Any, coefficients: Tensor, s: Tensor, lattice: Lattice, order: int) -> Tensor:
-        """Amplitudes."""
-        ctx.save_for_backward(coefficients, s)
-        ctx.lattice, ctx.order = lattice, order
-        return lattice.spread(coefficients, order)
+
+class _Linear(torch.autograd.Function):
+    """Spread or gather as a function of what it is applied to."""
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """Transpose, one order higher for the coordinates."""
-        coefficients, s = ctx.saved_tensors
-        moving = ctx.needs_input_grad[1]
-        felt = Gather.apply(gradients[0], s, ctx.lattice, ctx.order + moving)
-        return felt[:, : coefficients.shape[1]], _moved(coefficients, felt, ctx.order) if moving else None, None, None
-
-
-class Gather(torch.autograd.Function):
-    """c = A(s)^T S as a differentiable function of S and s (N, 3)."""
+    def forward(ctx: Any, x: Tensor, s: Tensor, lattice: Lattice, order: int, gathers: bool) -> Tensor:
+        """The map, or its transpose."""
+        ctx.save_for_backward(s)
+        ctx.lattice, ctx.order, ctx.gathers = lattice, order, gathers
+        return lattice.gather(x, order) if gathers else lattice.spread(x, order)
 
     @staticmethod
-    def forward(ctx: Any, amplitudes: Tensor, s: Tensor, lattice: Lattice, order: int) -> Tensor:
-        """Coefficients."""
-        ctx.save_for_backward(amplitudes, s)
-        ctx.lattice, ctx.order = lattice, order
-        return lattice.gather(amplitudes, order)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        """The other one of the two."""
+        (s,) = ctx.saved_tensors
+        transpose = spread if ctx.gathers else gather
+        return transpose(gradients[0], s, ctx.lattice, ctx.order), None, None, None, None
+
+
+class _Moving(torch.autograd.Function):
+    """Zero, with the derivative of spread or gather by the coordinates."""
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """Transpose, and the gathered values one order higher for the coordinates."""
-        amplitudes, s = ctx.saved_tensors
-        back = Spread.apply(gradients[0], s, ctx.lattice, ctx.order) if ctx.needs_input_grad[0] else None
-        if not ctx.needs_input_grad[1]:
-            return back, None, None, None
-        felt = Gather.apply(amplitudes, s, ctx.lattice, ctx.order + 1)
-        return back, _moved(gradients[0], felt, ctx.order), None, None
+    def forward(
+        ctx: Any, s: Tensor, x: Tensor, shape: Tensor, lattice: Lattice, order: int, gathers: bool
+    ) -> Tensor:
+        """Zeros of the shape of the result."""
+        ctx.save_for_backward(s, x)
+        ctx.lattice, ctx.order, ctx.gathers = lattice, order, gathers
+        return shape.new_zeros(()).expand(shape.shape)
 
-
-def _moved(coefficients: Tensor, felt: Tensor, order: int) -> Tensor:
-    """sum_a c_a felt_{a raised in x}, for each axis: (N, 3)."""
-    return torch.stack([(coefficients * felt[:, up]).sum(1) for up in raised(order)], 1)
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        """sum_a c_a (A^T S)_{a raised in x}, (M, 3)."""
+        s, x = ctx.saved_tensors
+        coefficients, amplitudes = (gradients[0], x) if ctx.gathers else (x, gradients[0])
+        felt = gather(amplitudes, s, ctx.lattice, ctx.order + 1)
+        moved = torch.stack([(coefficients * felt[:, up]).sum(1) for up in raised(ctx.order)], 1)
+        return moved, None, None, None, None, None
