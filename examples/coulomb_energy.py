@@ -13,7 +13,7 @@ basis = leyden.GaussianBasis(width=0.25)
 charges = torch.tensor([[1.0 if z == 11 else -1.0] for z in salt.numbers], dtype=torch.float64)
 
 operator = leyden.Coulomb(accuracy=1e-12).bind(system, basis)
-own = 0.5 * (charges**2 * self_interaction(basis.widths(system.numbers, torch.float64), 1)).sum()
+own = 0.5 * (charges**2 * self_interaction(basis.widths(system.numbers, torch.float64)[:, 0], 0)).sum()
 energy = (operator.energy(charges) - own) / 4
 print(f"Madelung constant {-energy.item() * 2.82 / COULOMB:.9f}, literature 1.747564595")
 

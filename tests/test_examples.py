@@ -18,6 +18,12 @@ def test_coulomb_energy() -> None:
     assert "Madelung constant 1.747564" in run("coulomb_energy.py")
 
 
+def test_slab_field() -> None:
+    printed = run("slab_field.py")
+    assert "drop across the slab 0.8143 V" in printed
+    assert "2.1714 - 1.3571 = 0.8143 V" in printed
+
+
 @pytest.mark.slow
 def test_train_and_use() -> None:
     printed = run("train_and_use.py", "2")

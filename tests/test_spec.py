@@ -16,7 +16,7 @@ SPEC = PotentialSpec(
     charges=LocalSpec(
         mode="shift", dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, self_interaction=False, scale=1.5, hidden=3
     ),
-    coulomb=CoulombSpec(accuracy=1e-4, method="auto", charged="error"),
+    coulomb=CoulombSpec(accuracy=1e-4, method="auto", charged="error", images="corrected", surroundings=80.0),
     elements=(1, 6, 8),
     average_neighbors=7.25,
     baseline={1: -1.0, 6: -2.0, 8: -3.0},

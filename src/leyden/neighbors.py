@@ -50,13 +50,16 @@ class NeighborList:
         )
 
 
-def neighbor_list(system: System, cutoff: float) -> NeighborList:
-    """All pairs within the cutoff (Å), structure by structure. Raises InputError for two atoms on one point."""
-    parts = [_single(s, cutoff, n) for n, s in enumerate(system.split())]
+def neighbor_list(system: System, cutoff: float, coincident: bool = False) -> NeighborList:
+    """All pairs within the cutoff (Å), structure by structure.
+
+    Raises InputError for two atoms on one point, unless coincident ones are wanted.
+    """
+    parts = [_single(s, cutoff, n, coincident) for n, s in enumerate(system.split())]
     return NeighborList.join(parts, system.size.tolist()).to(system.positions.device, system.positions.dtype)
 
 
-def _single(system: System, cutoff: float, number: int) -> NeighborList:
+def _single(system: System, cutoff: float, number: int, coincident: bool) -> NeighborList:
     span = (system.positions.amax(0) - system.positions.amin(0))[~system.pbc[0]]
     require(
         not (span > WIDEST * cutoff).any(),
@@ -69,7 +72,7 @@ def _single(system: System, cutoff: float, number: int) -> NeighborList:
         periodic=system.pbc[0].cpu().numpy(),
         quantities="ijSd",
     )
-    if len(distances) and distances.min() < COINCIDENT:
+    if not coincident and len(distances) and distances.min() < COINCIDENT:
         pair = int(distances.argmin())
         raise InputError(
             f"positions: expected atoms apart from each other, got atoms {i[pair]} and {j[pair]} of structure {number}"

@@ -8,10 +8,9 @@ from leyden import segment
 from leyden.backbones.backbone import Backbone
 from leyden.baseline import Baseline
 from leyden.charges.model import ChargeModel
-from leyden.checks import InputError, require
-from leyden.coulomb import Coulomb
+from leyden.checks import require
+from leyden.coulomb import Coulomb, field
 from leyden.density import dipole
-from leyden.density.moments import field_coupling
 from leyden.neighbors import Graph, NeighborList, neighbor_list
 from leyden.solve import Solution
 from leyden.system import System
@@ -57,22 +56,16 @@ class Potential(nn.Module):
         if self.charges is None:
             return Output(reference + short, short, short * 0)
         bound = self.coulomb.bind(system, self.charges.basis)
-        external = field_coupling(system, self.charges.basis.dim)
+        external = field.uniform(system, self.charges.basis)
         solution = self.charges.solve(features, bound, external, system)
         density = solution.density
         coupling = segment.total((density * external).sum(1), system.index, system.count)
         long = self.charges.energy(density, features, system) + bound.energy(density) + coupling
-        return Output(reference + short + long, short, long, density, dipole(density, system), solution)
+        return Output(reference + short + long, short, long, density, dipole(density, system, self.charges.basis), solution)
 
     def _check_field(self, system: System) -> None:
-        """A field acts on charges of open structures; anything else would be silently wrong."""
-        if not system.field.any():
-            return
+        """A field acts on charges; without them it would be ignored."""
         require(
-            self.charges is not None,
+            self.charges is not None or not bool(system.field.any()),
             "external_field: expected no field, as this model has no charges to act on; drop it.",
         )
-        if (system.field.any(1) & system.pbc.any(1)).any():
-            raise InputError(
-                "external_field: expected open structures, got a periodic one; drop the field or set pbc to False."
-            )

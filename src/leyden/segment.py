@@ -6,6 +6,8 @@ from torch import Tensor
 
 def total(values: Tensor, index: Tensor, count: int) -> Tensor:
     """Sum the rows of values (N, ...) that share an index (N,): result (count, ...)."""
+    if count == 1:
+        return values.sum(0, keepdim=True)
     out = values.new_zeros((count, *values.shape[1:]))
     return out.index_add(0, index, values)
 

@@ -1,5 +1,7 @@
 """What a potential is made of, as plain data: the section `model` of a config, and config.yaml of a model folder."""
 
+import math
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,8 +49,10 @@ class CoulombSpec(Section):
     """The Coulomb operator; see leyden.Coulomb."""
 
     accuracy: float = Field(1e-5, gt=0.0, lt=0.1)
-    method: Literal["auto", "direct", "reciprocal"] = "auto"
+    method: Literal["auto", "direct", "reciprocal", "mesh"] = "auto"
     charged: Literal["background", "error"] = "background"
+    images: Literal["truncated", "corrected"] = "truncated"
+    surroundings: float = Field(math.inf, ge=1.0, description="relative permittivity around a 3D-periodic sample")
 
 
 class ModelSpec(Section):
@@ -77,7 +81,7 @@ def build(spec: PotentialSpec) -> Potential:
         average_neighbors=spec.average_neighbors,
         basis=spec.backbone.basis,
     )
-    coulomb = Coulomb(spec.coulomb.accuracy, spec.coulomb.method, spec.coulomb.charged)
+    coulomb = Coulomb(**spec.coulomb.model_dump())
     charges = None
     if spec.charges is not None:
         basis = GaussianBasis(spec.charges.width, int(spec.charges.dipoles))
@@ -112,7 +116,7 @@ def describe(potential: Potential) -> PotentialSpec:
             scale=charges.scale,
             hidden=charges.hidden,
         ),
-        coulomb=CoulombSpec(accuracy=coulomb.accuracy, method=coulomb.method, charged=coulomb.charged),
+        coulomb=CoulombSpec(**asdict(coulomb)),
         elements=backbone.elements,
         average_neighbors=backbone.average_neighbors,
         baseline=potential.baseline.energies,

@@ -79,7 +79,7 @@ def test_self_interaction_is_the_difference_of_the_options(lmax: int) -> None:
     with_, without = (forces(local("softness", lmax, keep), system) for keep in (True, False))
     density = with_.output.density
     assert torch.equal(density, without.output.density)
-    own = self_interaction(torch.full_like(density[:, 0], SIGMA), density.shape[1])
+    own = self_interaction(torch.full_like(density[:, 0], SIGMA), lmax)
     expected = torch.zeros(4, dtype=torch.float64).index_add(0, system.index, 0.5 * (own * density**2).sum(1))
     close(with_.output.energy_long - without.output.energy_long, expected, 1e-13)
     assert torch.equal(with_.output.energy_short, without.output.energy_short)

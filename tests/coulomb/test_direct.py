@@ -10,4 +10,12 @@ class TestDirectCharges(OpenOperatorContract):
 
 
 class TestDirectDipoles(TestDirectCharges):
-    lmax = 1
+    lmax, shells = 1, 2
+
+
+class TestDirectQuadrupoles(TestDirectCharges):
+    lmax = 2
+
+
+class TestDirectTwoShellsOfQuadrupoles(TestDirectCharges):
+    lmax, shells = 2, 2

@@ -1,5 +1,7 @@
 """Coulomb: what it refuses, and what its policy for charged cells covers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from ase import Atoms
@@ -12,26 +14,25 @@ PAIR = [[0.0, 0.0, 0.0], [1.5, 0.2, 0.1]]
 BASIS = GaussianBasis()
 
 
-def pair(pbc: bool | list[bool]) -> System:
+def pair(pbc: bool | list[bool], cell: object = CELL) -> System:
     """Two atoms."""
-    return System.from_ase(Atoms("NaCl", PAIR, cell=CELL, pbc=pbc))
+    return System.from_ase(Atoms("NaCl", PAIR, cell=cell, pbc=pbc))
 
 
-@pytest.mark.parametrize("pbc", [[True, True, False], [False, True, False]])
-def test_partly_periodic(pbc: list[bool]) -> None:
+@pytest.mark.parametrize("pbc", [[True, True, False], [False, True, False], [True, True, True]])
+def test_direct_is_for_open_structures(pbc: list[bool]) -> None:
     system = System.join([pair(False), pair(pbc)])
-    with pytest.raises(
-        InputError, match=r"pbc: expected an open structure or one periodic along three axes.*structure 1"
-    ):
-        Coulomb().bind(system, BASIS)
+    with pytest.raises(InputError, match=r"'direct' cannot treat pbc \[.*\] of structure 1; use 'auto', 'reciprocal'"):
+        Coulomb(method="direct").bind(system, BASIS)
 
 
-@pytest.mark.parametrize(
-    ("method", "periodic", "remedy"), [("direct", True, "reciprocal"), ("reciprocal", False, "direct")]
-)
-def test_method_cannot_treat_boundary(method: str, periodic: bool, remedy: str) -> None:
-    with pytest.raises(InputError, match=f"'{method}' cannot treat.*use 'auto' or '{remedy}'"):
-        Coulomb(method=method).bind(pair(periodic), BASIS)
+@pytest.mark.parametrize("method", ["auto", "reciprocal", "mesh"])
+def test_others_are_for_all(method: str) -> None:
+    """And agree on what the energy is."""
+    density = torch.tensor([[1.0], [-0.5]] * 4, dtype=torch.float64)
+    system = System.join([pair([True] * n + [False] * (3 - n)) for n in range(4)])
+    energy = Coulomb(1e-5, method).bind(system, BASIS).energy(density)
+    torch.testing.assert_close(energy, Coulomb(1e-8).bind(system, BASIS).energy(density), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -39,25 +40,62 @@ def test_method_cannot_treat_boundary(method: str, periodic: bool, remedy: str) 
     [
         ({"accuracy": 0.0}, "accuracy between 0 and 0.1, got 0.0"),
         ({"accuracy": 0.5}, "accuracy between 0 and 0.1, got 0.5"),
+        ({"accuracy": float("nan")}, "accuracy between 0 and 0.1, got nan"),
         ({"method": "ewald"}, "expected method to be one of .*got 'ewald'"),
         ({"charged": "ignore"}, "expected charged to be one of .*got 'ignore'"),
+        ({"images": "repeated"}, "expected images to be one of .*got 'repeated'"),
+        ({"surroundings": 0.0}, "relative permittivity of at least 1, got 0.0"),
     ],
+    ids=str,
 )
 def test_options(option: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Coulomb(**option)  # type: ignore[arg-type]
 
 
-def test_charged_cells_refused() -> None:
+@pytest.mark.parametrize(
+    ("pbc", "cell", "message"),
+    [
+        ([False, True, False], CELL, r"knows slabs and cubic boxes, got pbc \[False, True, False\] of structure 0"),
+        ([True, True, False], CELL, r"height of at least 7\.. Å for images='corrected' .* got 4.0 Å for structure 0"),
+        (False, [4.0, 4.0, 5.0], r"expected a cubic box around an open structure .*use images='truncated'"),
+        (False, [[4.0, 0, 0], [1.0, 4.0, 0], [0, 0, 4.0]], "expected a cubic box around an open structure"),
+        (False, [0.0, 0.0, 0.0], "expected three independent vectors"),
+    ],
+    ids=["wire", "thin slab", "tetragonal box", "skewed box", "no box"],
+)
+def test_images_that_cannot_be_corrected(pbc: bool | list[bool], cell: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Coulomb(method="reciprocal", images="corrected").bind(pair(pbc, cell), BASIS)
+
+
+@pytest.mark.parametrize("pbc", [[True, True, True], [True, True, False], [True, False, False]], ids=str)
+def test_charged_cells_refused(pbc: list[bool]) -> None:
     """charged='error' names the periodic structure and its charge; neutral and open ones pass."""
-    system = System.join([pair(False), pair(True), pair(True)])
+    system = System.join([pair(False), pair(pbc), pair(pbc)])
     bound = Coulomb(charged="error").bind(system, BASIS)
     neutral = torch.tensor([[1.0], [0.0], [0.5], [-0.5], [0.2], [-0.2]], dtype=torch.float64)
     charged = neutral + torch.tensor([[0.0], [0.0], [0.0], [0.0], [0.3], [0.0]], dtype=torch.float64)
     assert bound.energy(neutral).shape == (3,)
-    for evaluate in (bound.energy, bound.apply, lambda p: bound.at(p, torch.zeros(1, 3).double(), torch.tensor([2]))):
+    for evaluate in (
+        bound.energy,
+        bound.apply,
+        lambda p: bound.project(BASIS, p),
+        lambda p: bound.at(p, torch.zeros(1, 3).double(), torch.tensor([2])),
+    ):
         with pytest.raises(InputError, match=r"total charge of 0.3 e in structure 2; .*charged='background'"):
             evaluate(charged)
+
+
+def test_charge_of_all_shells() -> None:
+    """Shells of opposite charge are neutral together; dipoles and quadrupoles carry none."""
+    bound = Coulomb(charged="error").bind(pair(True), GaussianBasis([0.6, 0.9], 2))
+    density = torch.ones(2, 18, dtype=torch.float64)
+    density[:, 9] = -1.0
+    assert bound.energy(density).isfinite().all()
+    density[0, 9] = 0.0
+    with pytest.raises(InputError, match="total charge of 1 e in structure 0"):
+        bound.energy(density)
 
 
 def test_charged_cells_refused_still_has_a_matrix() -> None:
@@ -68,23 +106,20 @@ def test_charged_cells_refused_still_has_a_matrix() -> None:
 
 def test_roundoff_is_not_a_charge() -> None:
     """float32 charges that were shifted to zero total charge pass as neutral."""
-    count, charges = 1000, torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    charges = torch.randn(1000, generator=torch.Generator().manual_seed(0))
     charges = charges - charges.mean()
     assert charges.sum().abs() > 1e-6
-    grid = Atoms(
-        f"Na{count}", [(x, y, z) for x in range(10) for y in range(10) for z in range(10)], cell=[10.0] * 3, pbc=True
-    )
-    system = System.from_ase(grid, dtype=torch.float32)
+    places = [(x, y, z) for x in range(10) for y in range(10) for z in range(10)]
+    system = System.from_ase(Atoms("Na1000", places, cell=[10.0] * 3, pbc=True), dtype=torch.float32)
     Coulomb(0.05, charged="error").bind(system, GaussianBasis(2.0)).energy(charges[:, None])
 
 
 def test_shape_of_density() -> None:
     bound = Coulomb().bind(pair(False), BASIS)
     for wrong in (torch.zeros(2), torch.zeros(3, 1), torch.zeros(2, 4)):
-        with pytest.raises(InputError, match=r"density: expected shape \(2, 1\), got"):
-            bound.energy(wrong)
-        with pytest.raises(InputError, match=r"density: expected shape \(2, 1\), got"):
-            bound.apply(wrong)
+        for evaluate in (bound.energy, bound.apply, lambda p: bound.project(BASIS, p)):
+            with pytest.raises(InputError, match=r"density: expected shape \(2, 1\), got"):
+                evaluate(wrong)
 
 
 def test_shape_of_points() -> None:
@@ -98,6 +133,23 @@ def test_element_without_width() -> None:
         Coulomb().bind(pair(True), GaussianBasis({11: 0.5}))
 
 
+@pytest.mark.parametrize("method", ["auto", "direct", "reciprocal", "mesh"])
+def test_positions_that_are_not_finite(method: str) -> None:
+    positions = torch.tensor(PAIR, dtype=torch.float64)
+    positions[1, 2] = torch.nan
+    with pytest.raises(InputError, match=r"positions: expected finite numbers, got nan at index \(1, 2\)"):
+        Coulomb(method=method).bind(replace(pair(False), positions=positions), BASIS)
+
+
+@pytest.mark.parametrize("pbc", [False, True])
+def test_points_on_one_point(pbc: bool) -> None:
+    system = System.from_ase(Atoms("NaCl", [[0, 0, 0], [0, 0, 0.1]], cell=CELL, pbc=pbc))
+    message = r"point multipoles at least 0.25 Å apart, got atoms \d and \d at 0.1 Å; move them"
+    with pytest.raises(InputError, match=message):
+        Coulomb().bind(system, GaussianBasis(0.0))
+    Coulomb().bind(system, GaussianBasis({11: 0.0, 17: 0.5}))
+
+
 def test_atoms_on_one_point() -> None:
     """Gaussians may coincide: energies and forces stay finite (the neighbor list is what refuses such atoms)."""
     system = System.from_ase(Atoms("NaCl", [[0, 0, 0], [0, 0, 0]]))
@@ -105,3 +157,11 @@ def test_atoms_on_one_point() -> None:
     energy = Coulomb().bind(system, GaussianBasis(lmax=1)).energy(torch.ones(2, 4).double())
     (slope,) = torch.autograd.grad(energy.sum(), positions)
     assert torch.isfinite(energy).all() and torch.isfinite(slope).all()
+
+
+def test_too_large_for_memory() -> None:
+    """Refused before anything is computed, with the way out."""
+    wide = System.from_ase(Atoms("Na2", [[0, 0, 0], [9e3, 9e3, 9e3]]))
+    with pytest.raises(InputError, match=r"fits into .* GiB of memory, got method 'reciprocal' for 2 atoms.*method='mesh'"):
+        Coulomb(method="reciprocal").bind(wide, BASIS)
+    assert Coulomb().bind(wide, BASIS).energy(torch.ones(2, 1).double()).isfinite().all()

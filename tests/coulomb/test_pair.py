@@ -1,10 +1,13 @@
 """Two Gaussians: Boys functions and multipole interactions against high-precision values."""
 
+import functools
+import itertools
 import math
 
 import mpmath as mp
 import pytest
 import torch
+from ase import Atoms
 
 from leyden import Coulomb, GaussianBasis, System
 from leyden.coulomb.pair import SERIES_BELOW, Boys, self_interaction
@@ -45,45 +48,73 @@ def test_boys_single_precision() -> None:
     torch.testing.assert_close(Boys.apply(x, 6).double(), Boys.apply(x.double(), 6), rtol=1e-4, atol=0.0)
 
 
-@pytest.mark.parametrize(
-    "r", [(1.1, -0.7, 0.4), (0.02, 0.01, -0.03), (3.0, 4.0, -5.0)], ids=["near", "overlapping", "far"]
-)
-def test_multipoles(r: tuple[float, float, float]) -> None:
-    """Charge-charge, charge-dipole and dipole-dipole of different widths: derivatives of k_e erf(a r) / r."""
-    first, second = 0.6, 0.85
+ROOT = math.sqrt(3.0)
+MULTIPOLES: list[dict[tuple[int, int, int], float]] = [
+    {(0, 0, 0): 1.0},
+    {(1, 0, 0): 1.0},
+    {(0, 1, 0): 1.0},
+    {(0, 0, 1): 1.0},
+    {(1, 0, 1): 1 / ROOT},
+    {(1, 1, 0): 1 / ROOT},
+    {(0, 2, 0): 1 / 3, (2, 0, 0): -1 / 6, (0, 0, 2): -1 / 6},
+    {(0, 1, 1): 1 / ROOT},
+    {(0, 0, 2): 0.5 / ROOT, (2, 0, 0): -0.5 / ROOT},
+]
+"""Unit multipoles as combinations of derivatives of a Gaussian by its position."""
+NEAR_R, FAR_R, OVERLAPPING = (1.1, -0.7, 0.4), (3.0, 4.0, -5.0), (0.02, 0.01, -0.03)
+
+
+def exact_tensor(r: tuple[float, float, float], first: float, second: float) -> torch.Tensor:
+    """Interaction (9, 9) of unit multipoles at r and at the origin: derivatives of k_e erf(a d) / d at 40 digits."""
     with mp.workdps(40):
-        a = 1 / mp.sqrt(2 * (mp.mpf(first) ** 2 + mp.mpf(second) ** 2))
+        square = 2 * (mp.mpf(first) ** 2 + mp.mpf(second) ** 2)
 
         def kernel(*d: mp.mpf) -> mp.mpf:
             distance = mp.sqrt(sum(x * x for x in d))
-            return mp.mpf(COULOMB) * mp.erf(a * distance) / distance
+            return mp.mpf(COULOMB) * (mp.erf(distance / mp.sqrt(square)) if square else 1) / distance
 
+        @functools.cache
         def derivative(*orders: int) -> float:
             return float(mp.diff(kernel, [mp.mpf(x) for x in r], orders))
 
-        unit = [tuple(int(x == axis) for x in range(3)) for axis in range(3)]
-        slope = torch.tensor([derivative(*u) for u in unit], dtype=torch.float64)
-        curvature = torch.tensor(
-            [[derivative(*(x + y for x, y in zip(u, v, strict=True))) for v in unit] for u in unit], dtype=torch.float64
-        )
-        value = float(kernel(*(mp.mpf(x) for x in r)))
-    system = System(
-        torch.tensor([r, (0.0, 0.0, 0.0)], dtype=torch.float64), torch.tensor([1, 2]), torch.zeros(1, 3, 3).double(),
-        torch.zeros(1, 3, dtype=torch.bool), torch.zeros(2, dtype=torch.long), *torch.zeros(2, 1).double(),
-        torch.zeros(1, 3).double(),
-    )  # fmt: skip
-    block = Coulomb().bind(system, GaussianBasis({1: first, 2: second}, 1)).dense()[:4, 4:]
-    expected = torch.zeros(4, 4, dtype=torch.float64)
-    expected[0, 0], expected[0, 1:], expected[1:, 0], expected[1:, 1:] = value, -slope, slope, -curvature
-    torch.testing.assert_close(block, expected, rtol=1e-12, atol=1e-12)
-    assert expected.abs().min() > 1e-6
+        out = torch.zeros(9, 9, dtype=torch.float64)
+        for (i, left), (j, right) in itertools.product(enumerate(MULTIPOLES), repeat=2):
+            for (a, u), (b, v) in itertools.product(left.items(), right.items()):
+                out[i, j] += (-1) ** sum(b) * u * v * derivative(*(x + y for x, y in zip(a, b, strict=True)))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("r", "first", "second"),
+    [
+        (NEAR_R, 0.6, 0.85),
+        (OVERLAPPING, 0.6, 0.85),
+        (FAR_R, 0.6, 0.85),
+        (NEAR_R, 0.0, 0.0),
+        (FAR_R, 0.0, 0.0),
+        (NEAR_R, 0.0, 0.85),
+        (OVERLAPPING, 0.0, 0.85),
+    ],
+)
+def test_multipoles(r: tuple[float, float, float], first: float, second: float) -> None:
+    """Charges, dipoles and quadrupoles of different widths, points among them."""
+    system = System.from_ase(Atoms("HHe", [r, (0.0, 0.0, 0.0)]))
+    block = Coulomb(method="direct").bind(system, GaussianBasis({1: first, 2: second}, 2)).dense()[:9, 9:]
+    expected = exact_tensor(r, first, second)
+    torch.testing.assert_close(block, expected, rtol=1e-11, atol=1e-12 * expected.abs().max().item())
+    assert expected.abs().amax(1).min() > 1e-5
 
 
 def test_self_interaction() -> None:
-    """1/2 p.V.p of one Gaussian: q^2 k_e / (2 sqrt(pi) sigma), and mu^2 k_e / (12 sqrt(pi) sigma^3)."""
+    """1/2 p.V.p of one Gaussian: charge, dipole and quadrupole; nothing of a point."""
     widths = torch.tensor([0.3, 0.7, 2.0], dtype=torch.float64)
-    half = 0.5 * self_interaction(widths, 4)
+    half = 0.5 * self_interaction(widths, 2)
     charge = COULOMB / (2 * math.sqrt(math.pi) * widths)
     dipole = COULOMB / (12 * math.sqrt(math.pi) * widths**3)
-    torch.testing.assert_close(half, torch.stack([charge, dipole, dipole, dipole], 1), rtol=1e-14, atol=0.0)
-    assert self_interaction(widths, 1).shape == (3, 1)
+    quadrupole = COULOMB / (120 * math.sqrt(math.pi) * widths**5)
+    rows = [charge, *[dipole] * 3, *[quadrupole] * 5]
+    torch.testing.assert_close(half, torch.stack(rows, 1), rtol=1e-13, atol=0.0)
+    single = Coulomb(method="direct").bind(System.from_ase(Atoms("H")), GaussianBasis(0.7, 2)).dense()
+    torch.testing.assert_close(single, torch.diag(2 * half[1]), rtol=1e-13, atol=1e-13)
+    assert self_interaction(widths, 0).shape == (3, 1)
+    assert not self_interaction(torch.zeros(2), 2).any()

@@ -50,6 +50,11 @@ class Local(ChargeModel):
         super().__init__()
         require(mode in MODES, f"charges.Local: expected mode to be one of {MODES}, got {mode!r}.")
         require(
+            basis.lmax <= 1 and basis.shells == 1,
+            f"charges.Local: expected one shell of charges or dipoles, got lmax {basis.lmax} and {basis.shells} shells;"
+            " use GaussianBasis(width, lmax=0 or 1).",
+        )
+        require(
             basis.lmax == 0 or channels.vectors > 0,
             "charges.Local: latent dipoles need a backbone with vector features, and this one has none.",
         )
@@ -83,7 +88,7 @@ class Local(ChargeModel):
         """0, or minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,) eV."""
         if self.self_interaction:
             return torch.zeros_like(system.charge)
-        own = self_interaction(self.basis.widths(system.numbers, density.dtype), self.basis.dim)
+        own = self_interaction(self.basis.widths(system.numbers, density.dtype)[:, 0], self.basis.lmax)
         return segment.total(-0.5 * (density * own * density).sum(1), system.index, system.count)
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:

@@ -1,10 +1,12 @@
 """Two Gaussians: T(r) = k_e erf(a r) / r and its derivatives, a = 1 / sqrt(2 (sigma_i^2 + sigma_j^2)).
 
 B_0 = erf(a r) / r and B_{n+1} = -(1/r) dB_n/dr are Boys functions, B_n = 2/sqrt(pi) 2^n a^(2n+1) F_n(a^2 r^2), finite
-and smooth at r = 0. With r = r_i - r_j, the coupling of charges and dipoles is (Stone, The Theory of Intermolecular
-Forces, ch. 3)
+and smooth at r = 0. With r = r_i - r_j and a source of charge q, dipole mu and second-order coefficients Q (symmetric
+and traceless, density Q_ab d_a d_b g), the potential at r_i is (Stone, The Theory of Intermolecular Forces, ch. 3)
 
-    q_i q_j B_0 + (q_i mu_j.r - q_j mu_i.r) B_1 + mu_i.mu_j B_1 - (mu_i.r)(mu_j.r) B_2.
+    phi = q B_0 + (mu.r) B_1 + (r.Q.r) B_2,
+
+and dipoles and second-order coefficients feel its first and second derivatives.
 """
 
 import math
@@ -18,6 +20,13 @@ from leyden.units import COULOMB
 SERIES_BELOW = 2.5
 """Below this x = a^2 r^2 the upward recursion cancels, and a series is used instead."""
 SERIES_TERMS = 28
+POINT = 0.02
+"""Å; Gaussians of this width are points to machine precision for distances over CLOSEST."""
+CLOSEST = 0.25
+FIRST, SECOND, SHARE = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2], [1.0, 0.5, 0.5, 1.0, 0.5, 1.0]
+"""Rows and columns of the second-order coefficients, and which part of one belongs to the entry of the matrix."""
+FACTOR = (1.0, 1.0, 1.0 / 3.0)
+"""<phi_lm|V|phi_lm> at r = 0 in units of B_l."""
 
 
 class Boys(torch.autograd.Function):
@@ -77,25 +86,79 @@ def kernels(square: Tensor, exponent: Tensor, count: int) -> list[Tensor]:
 
 
 def exponents(first: Tensor, second: Tensor) -> Tensor:
-    """a = 1 / sqrt(2 (sigma_i^2 + sigma_j^2)) in 1/Å, of widths in Å."""
-    return torch.rsqrt(2.0 * (first * first + second * second))
+    """a = 1 / sqrt(2 (sigma_i^2 + sigma_j^2)) in 1/Å, of widths in Å; two points count as Gaussians of POINT each."""
+    return torch.rsqrt(2.0 * (first * first + second * second).clamp(min=2.0 * POINT * POINT))
 
 
-def potential(source: Tensor, r: Tensor, b: list[Tensor], dim: int) -> Tensor:
-    """Potential (P, dim) at r_i = r_j + r of the densities source (P, source dim) at r_j: value, then its gradient."""
-    value = source[:, 0] * b[0]
-    if source.shape[1] > 1:
-        along = (source[:, 1:4] * r).sum(1)
-        value = value + along * b[1]
-    if dim == 1:
+def potential(source: Tensor, r: Tensor, b: list[Tensor], order: int) -> Tensor:
+    """Potential at r_i = r_j + r of coefficients (P, 1, 4 or 10) at r_j, and its derivatives up to `order`.
+
+    Second derivatives are given without the part proportional to the unit matrix, which traceless quadrupoles do not
+    feel. b holds B_0 ... of both orders together.
+    """
+    terms = _expansion(source, r)
+    value = _total(terms, b, 0)
+    if order == 0:
         return value[:, None]
-    gradient = -(source[:, 0] * b[1])[:, None] * r
+    along = _total(terms, b, 1)
+    gradient = -along[:, None] * r
     if source.shape[1] > 1:
-        gradient = gradient + b[1][:, None] * source[:, 1:4] - (along * b[2])[:, None] * r
-    return torch.cat([value[:, None], gradient], 1)
+        gradient = gradient + b[1][:, None] * source[:, 1:4]
+    if source.shape[1] > 4:
+        turned = _turned(source, r)
+        gradient = gradient + 2.0 * b[2][:, None] * turned
+    felt = torch.cat([value[:, None], gradient], 1)
+    if order == 1:
+        return felt
+    curvature = _total(terms, b, 2)[:, None] * r[:, FIRST] * r[:, SECOND]
+    if source.shape[1] > 1:
+        dipole = source[:, 1:4]
+        curvature = curvature - b[2][:, None] * (r[:, FIRST] * dipole[:, SECOND] + dipole[:, FIRST] * r[:, SECOND])
+    if source.shape[1] > 4:
+        mixed = r[:, FIRST] * turned[:, SECOND] + turned[:, FIRST] * r[:, SECOND]
+        curvature = curvature + 2.0 * b[2][:, None] * _matrix(source) - 2.0 * b[3][:, None] * mixed
+    return torch.cat([felt, curvature], 1)
 
 
-def self_interaction(widths: Tensor, dim: int) -> Tensor:
-    """Diagonal of T at r = 0 for Gaussians of widths (N,) Å: (N, dim), eV/e^2 for charges, eV/(e Å)^2 for dipoles."""
-    b = kernels(torch.zeros_like(widths), exponents(widths, widths), 2 if dim > 1 else 1)
-    return torch.stack([b[0], *b[1:] * 3], 1)
+def _expansion(source: Tensor, r: Tensor) -> list[Tensor]:
+    """q, mu.r and r.Q.r of each pair, as far as the source goes."""
+    terms = [source[:, 0]]
+    if source.shape[1] > 1:
+        terms.append((source[:, 1:4] * r).sum(1))
+    if source.shape[1] > 4:
+        terms.append((_turned(source, r) * r).sum(1))
+    return terms
+
+
+def _total(terms: list[Tensor], b: list[Tensor], shift: int) -> Tensor:
+    """sum_l terms_l B_{l + shift}, (P,)."""
+    out = terms[0] * b[shift]
+    for n, term in enumerate(terms[1:], 1):
+        out = torch.addcmul(out, term, b[n + shift])
+    return out
+
+
+def _matrix(source: Tensor) -> Tensor:
+    """Q_ab for the six a <= b, (P, 6): coefficients of mixed derivatives count for Q_ab and Q_ba."""
+    return source[:, 4:10] * source.new_tensor(SHARE)
+
+
+def _turned(source: Tensor, r: Tensor) -> Tensor:
+    """Q r, (P, 3)."""
+    xx, xy, xz, yy, yz, zz = _matrix(source).unbind(1)
+    x, y, z = r.unbind(1)
+    return torch.stack([xx * x + xy * y + xz * z, xy * x + yy * y + yz * z, xz * x + yz * y + zz * z], 1)
+
+
+def self_interaction(widths: Tensor, lmax: int) -> Tensor:
+    """T at r = 0 for Gaussians of widths (M,) Å: (M, (lmax + 1)^2), eV/e^2 Å^-2l; 0 for points."""
+    b = kernels(torch.zeros_like(widths), exponents(widths, widths), 2 * lmax + 1)
+    rows = [b[degree] * FACTOR[degree] for degree in range(lmax + 1) for _ in range(2 * degree + 1)]
+    return torch.stack(rows, 1) * (widths > 0)[:, None]
+
+
+def on_coefficients(own: Tensor) -> Tensor:
+    """The same for coefficients of derivatives, (M, 1, 4 or 10): at r = 0, Q feels 2 B_2 Q."""
+    if own.shape[1] <= 4:
+        return own
+    return torch.cat([own[:, :4], 6.0 * own[:, 4:5] * own.new_tensor(SHARE)], 1)

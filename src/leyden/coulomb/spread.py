@@ -10,7 +10,7 @@ the coefficients and the one by the coordinates are separate nodes of the graph:
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,51 +32,59 @@ def _up(a: tuple[int, int, int], axis: int) -> tuple[int, int, int]:
 
 def spread(coefficients: Tensor, s: Tensor, lattice: Lattice, order: int) -> Tensor:
     """S = A(s) c as a differentiable function of c (M, n) and s (M, 3)."""
-    out = _Linear.apply(coefficients, s, lattice, order, False)
-    return out + _Moving.apply(s, coefficients, out.detach(), lattice, order, False) if s.requires_grad else out
+    return _apply(coefficients, s, lattice, order, gathers=False)
 
 
 def gather(amplitudes: Tensor, s: Tensor, lattice: Lattice, order: int) -> Tensor:
     """c = A(s)^T S as a differentiable function of S and s (M, 3)."""
-    out = _Linear.apply(amplitudes, s, lattice, order, True)
-    return out + _Moving.apply(s, amplitudes, out.detach(), lattice, order, True) if s.requires_grad else out
+    return _apply(amplitudes, s, lattice, order, gathers=True)
+
+
+def _apply(x: Tensor, s: Tensor, lattice: Lattice, order: int, gathers: bool) -> Tensor:
+    out = _Linear.apply(x, _Map(s, lattice, order, gathers))
+    moves = torch.is_grad_enabled() and s.requires_grad
+    return out + _Moving.apply(s, out.detach(), (x, _Map(s, lattice, order, gathers))) if moves else out
+
+
+class _Map(NamedTuple):
+    """The map and its coordinates. Autograd does not look inside: what is kept here has a history of its own, but is
+    no input of the node that keeps it."""
+
+    s: Tensor
+    lattice: Lattice
+    order: int
+    gathers: bool
 
 
 class _Linear(torch.autograd.Function):
     """Spread or gather as a function of what it is applied to."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, s: Tensor, lattice: Lattice, order: int, gathers: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, kept: _Map) -> Tensor:
         """The map, or its transpose."""
-        ctx.save_for_backward(s)
-        ctx.lattice, ctx.order, ctx.gathers = lattice, order, gathers
-        return lattice.gather(x, order) if gathers else lattice.spread(x, order)
+        ctx.kept = kept
+        return kept.lattice.gather(x, kept.order) if kept.gathers else kept.lattice.spread(x, kept.order)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """The other one of the two."""
-        (s,) = ctx.saved_tensors
-        transpose = spread if ctx.gathers else gather
-        return transpose(gradients[0], s, ctx.lattice, ctx.order), None, None, None, None
+        s, lattice, order, gathers = ctx.kept
+        return _apply(gradients[0], s, lattice, order, not gathers), None
 
 
 class _Moving(torch.autograd.Function):
     """Zero, with the derivative of spread or gather by the coordinates."""
 
     @staticmethod
-    def forward(
-        ctx: Any, s: Tensor, x: Tensor, shape: Tensor, lattice: Lattice, order: int, gathers: bool
-    ) -> Tensor:
+    def forward(ctx: Any, s: Tensor, like: Tensor, kept: tuple[Tensor, _Map]) -> Tensor:
         """Zeros of the shape of the result."""
-        ctx.save_for_backward(s, x)
-        ctx.lattice, ctx.order, ctx.gathers = lattice, order, gathers
-        return shape.new_zeros(()).expand(shape.shape)
+        ctx.kept = kept
+        return like.new_zeros(()).expand(like.shape)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """sum_a c_a (A^T S)_{a raised in x}, (M, 3)."""
-        s, x = ctx.saved_tensors
-        coefficients, amplitudes = (gradients[0], x) if ctx.gathers else (x, gradients[0])
-        felt = gather(amplitudes, s, ctx.lattice, ctx.order + 1)
-        moved = torch.stack([(coefficients * felt[:, up]).sum(1) for up in raised(ctx.order)], 1)
-        return moved, None, None, None, None, None
+        x, (s, lattice, order, gathers) = ctx.kept
+        coefficients, amplitudes = (gradients[0], x) if gathers else (x, gradients[0])
+        felt = gather(amplitudes, s, lattice, order + 1)
+        return torch.stack([(coefficients * felt[:, up]).sum(1) for up in raised(order)], 1), None, None

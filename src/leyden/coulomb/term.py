@@ -1,21 +1,23 @@
-"""Contract of one term of the Coulomb operator: a symmetric quadratic form on the density of some structures."""
+"""Contract of one term of the Coulomb operator: a symmetric quadratic form on coefficients c (M, n) of sites."""
 
 from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from leyden.coulomb.sites import Sites
+
 
 class Term(ABC):
-    """A quadratic form bound to a system of N atoms in S structures and to its basis."""
+    """A quadratic form bound to M sites in S structures."""
 
     @abstractmethod
-    def energy(self, density: Tensor) -> Tensor:
-        """1/2 <p|V|p> of each structure, (S,) eV, of a density (N, dim)."""
+    def energy(self, coefficients: Tensor) -> Tensor:
+        """1/2 <c|V|c> of each structure, (S,) eV."""
 
     @abstractmethod
-    def apply(self, density: Tensor) -> Tensor:
-        """V p, (N, dim) eV/e: the derivative of the energy by the density."""
+    def apply(self, coefficients: Tensor) -> Tensor:
+        """V c, (M, n) eV/e Å^-order: the derivative of the energy by the coefficients."""
 
     @abstractmethod
-    def at(self, density: Tensor, points: Tensor, index: Tensor) -> Tensor:
-        """Potential (M,) in eV/e of the density at points (M, 3) of the structures index (M,)."""
+    def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
+        """What other sites in the same structures feel, (number of receivers, their n)."""

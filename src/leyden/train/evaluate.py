@@ -54,6 +54,7 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
     """Reference and prediction of every label that this batch has and the potential can give."""
     system, labels, output = batch.system, batch.labels, found.output
     frame, atom = torch.arange(system.count), system.index
+    charges = potential.charges
     density = None if system.pbc.any() else output.density  # of periodic structures, moments depend on the cell chosen
     offered: list[tuple[str, str, Tensor | None, Callable[[], Tensor | None], Tensor]] = [
         ("energy", "eV/atom", labels.energy, lambda: output.energy, frame),
@@ -62,7 +63,7 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
         ("dipole", "e Å", labels.dipole, lambda: None if density is None else output.dipole, frame),
         (
             "quadrupole", "e Å^2", labels.quadrupole,
-            lambda: None if density is None else quadrupole(density, system), frame,
+            lambda: None if density is None or charges is None else quadrupole(density, system, charges.basis), frame,
         ),
         (
             "born_effective_charges", "e", labels.born_effective_charges,

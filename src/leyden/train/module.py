@@ -37,6 +37,10 @@ class TrainingModule(LightningModule):
         self._record(self.train_errors, errors)
         return loss(errors, self.config.loss)
 
+    def backward(self, loss: Tensor) -> None:
+        """To the weights only: without this, the second pass would go on to positions and cells for nothing."""
+        loss.backward(inputs=[p for p in self.parameters() if p.requires_grad])
+
     def validation_step(self, batch: Batch, index: int) -> None:
         """Record the errors of one batch; forces need gradients here, too."""
         with torch.enable_grad():

@@ -5,6 +5,11 @@ derivatives of one function, to any order; E does not depend on the origin, the 
 choice of cell or the company in a batch; and it has neither jumps nor kinks as the cell changes.
 """
 
-from leyden.testing.operator.boundaries import OpenOperatorContract, OperatorContract, PeriodicOperatorContract
+from leyden.testing.operator.boundaries import (
+    BulkOperatorContract,
+    OpenOperatorContract,
+    SlabOperatorContract,
+    WireOperatorContract,
+)
 
-__all__ = ["OpenOperatorContract", "OperatorContract", "PeriodicOperatorContract"]
+__all__ = ["BulkOperatorContract", "OpenOperatorContract", "SlabOperatorContract", "WireOperatorContract"]

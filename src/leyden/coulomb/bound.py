@@ -1,0 +1,151 @@
+"""V attached to a geometry: energies, potentials and features of one quadratic form, applied as often as wanted."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from leyden import segment
+from leyden.checks import require, shaped
+from leyden.coulomb import pair
+from leyden.coulomb.pair_lists import AllPairs
+from leyden.coulomb.sites import Sites
+from leyden.coulomb.term import Term
+from leyden.density.basis import GaussianBasis
+from leyden.density.moments import total_charge
+from leyden.system import System
+
+NEUTRAL = 1e-4
+"""A periodic structure is charged when |Q| exceeds this (e), which is above the roundoff of float32 sums."""
+
+
+class Group:
+    """Structures that share a method and a boundary condition: their terms, and where they are in the batch."""
+
+    def __init__(
+        self, terms: list[Term], system: System, sites: Sites, atoms: Tensor | None, structures: Tensor
+    ) -> None:
+        self.terms, self.system, self.sites, self.atoms, self.structures = terms, system, sites, atoms, structures
+
+    def coefficients(self, density: Tensor) -> Tensor:
+        """Of the sites of this group, from the density (N, dim) of the batch."""
+        return self.sites.coefficients(density if self.atoms is None else density[self.atoms])
+
+    def energy(self, density: Tensor) -> Tensor:
+        """(number of structures,) eV."""
+        c = self.coefficients(density)
+        return _sum([term.energy(c) for term in self.terms])
+
+    def apply(self, density: Tensor) -> Tensor:
+        """(number of atoms, dim)."""
+        c = self.coefficients(density)
+        return self.sites.density(_sum([term.apply(c) for term in self.terms]))
+
+    def project(self, density: Tensor, receivers: Sites) -> Tensor:
+        """What receivers feel, as a density of their basis would."""
+        c = self.coefficients(density)
+        return receivers.density(_sum([term.project(c, receivers) for term in self.terms]))
+
+
+class BoundCoulomb:
+    """V at a geometry of N atoms in S structures, for densities (N, dim) of the basis."""
+
+    def __init__(self, system: System, basis: GaussianBasis, groups: list[Group], charged: str) -> None:
+        self.system, self.basis, self.groups, self.charged = system, basis, groups, charged
+
+    def energy(self, density: Tensor) -> Tensor:
+        """1/2 <p|V|p> of each structure, (S,) eV. Raises InputError for a charged cell where charged='error'."""
+        self._check(density)
+        out = density.new_zeros(self.system.count)
+        for group in self.groups:
+            out = out.index_add(0, group.structures, group.energy(density))
+        return out
+
+    def apply(self, density: Tensor) -> Tensor:
+        """V p, (N, dim): eV/e for charges, eV/(e Å) for dipoles, eV/(e Å^2) for quadrupoles."""
+        self._check(density)
+        return self._apply(density)
+
+    def at(self, density: Tensor, points: Tensor, index: Tensor) -> Tensor:
+        """Potential (M,) in eV/e at points (M, 3) of the structures index (M,)."""
+        self._check(density)
+        shaped("points", points, len(index), 3)
+        out = points.new_zeros(len(points))
+        for group in self.groups:
+            place = torch.full((self.system.count,), -1, dtype=torch.long, device=index.device)
+            place[group.structures] = torch.arange(len(group.structures), device=index.device)
+            chosen = (place[index] >= 0).nonzero().squeeze(1)
+            if len(chosen):
+                receivers = Sites.points(points[chosen], place[index[chosen]], group.system.count)
+                out = out.index_add(0, chosen, group.project(density, receivers)[:, 0])
+        return out
+
+    def project(self, basis: GaussianBasis, density: Tensor, own: bool = True) -> Tensor:
+        """What Gaussians of another basis on the atoms feel, (N, basis.dim): features of the potential.
+
+        In the other basis itself this is <phi'_a|V|p>; own=False leaves out what the density of the same atom does.
+        """
+        self._check(density)
+        out = density.new_zeros(len(density), basis.dim)
+        for group in self.groups:
+            receivers = Sites.of(group.system, basis)
+            felt = group.project(density, receivers)
+            if not own:
+                felt = felt - receivers.density(_on_site(group.coefficients(density), group.sites, receivers))
+            out = felt if group.atoms is None else out.index_add(0, group.atoms, felt)
+        return out
+
+    def dense(self) -> Tensor:
+        """V as a matrix (N dim, N dim) in eV/e^2, block-diagonal in structures: for small systems and tests."""
+        index, dim = self.system.index, self.basis.dim
+        size = self.system.size
+        local = torch.arange(len(index), device=index.device) - (size.cumsum(0) - size)[index]
+        columns = torch.zeros(
+            (len(local), dim, len(local), dim), dtype=self.system.positions.dtype, device=index.device
+        )
+        same = index[:, None] == index[None]
+        for atom in range(int(size.max())):
+            for a in range(dim):
+                probe = columns.new_zeros(len(local), dim)
+                probe[local == atom, a] = 1.0
+                column = (same & (local == atom)[None, :])[:, None, :] * self._apply(probe)[:, :, None]
+                columns = columns + column[..., None] * (torch.arange(dim, device=index.device) == a)
+        return columns.flatten(2).flatten(0, 1)
+
+    def _apply(self, density: Tensor) -> Tensor:
+        out = torch.zeros_like(density)
+        for group in self.groups:
+            felt = group.apply(density)
+            out = felt if group.atoms is None else out.index_add(0, group.atoms, felt)
+        return out
+
+    def _check(self, density: Tensor) -> None:
+        shaped("density", density, len(self.system.positions), self.basis.dim)
+        if self.charged == "error":
+            charge = total_charge(density, self.system, self.basis).detach()
+            bad = ((charge.abs() > NEUTRAL) & self.system.pbc.any(1)).nonzero().squeeze(1).tolist()
+            require(
+                not bad,
+                f"Coulomb: expected neutral periodic structures, got a total charge of {charge[bad[0]].item():.3g} e in"
+                f" structure {bad[0]}; neutralise it or use charged='background'."
+                if bad
+                else "",
+            )
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
+    """Without a copy where there is one part."""
+    out = parts[0]
+    for part in parts[1:]:
+        out = out + part
+    return out
+
+
+def _on_site(coefficients: Tensor, sites: Sites, receivers: Sites) -> Tensor:
+    """What receivers feel of the sites of their own atom; nothing between two points, where it is left out anyway."""
+    pairs = AllPairs().across(*(replace(s, index=s.atom, count=int(sites.atom[-1]) + 1) for s in (receivers, sites)))
+    widths = receivers.widths[pairs.first], sites.widths[pairs.second]
+    kernels = pair.kernels(torch.zeros_like(widths[0]), pair.exponents(*widths), receivers.order + sites.order + 1)
+    there = (widths[0] + widths[1] > 0).to(coefficients.dtype)[:, None]
+    felt = there * pair.potential(coefficients[pairs.second], torch.zeros_like(pairs.vectors), kernels, receivers.order)
+    return segment.total(felt, pairs.first, len(receivers.index))

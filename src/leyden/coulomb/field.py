@@ -1,0 +1,54 @@
+"""External potentials v_ext that the density feels beside its own: uniform fields and electrodes.
+
+A uniform field F adds -F.r to the potential, so that <p|v_ext> = -mu.F (with the origin of the coordinates as the zero
+of the potential). Along a periodic axis such a potential does not exist. An electrode at the potential Psi adds -Psi to
+each of its charges: with it, E + <p|v_ext> is stationary where V p = Psi on the electrode (Siepmann & Sprik, J. Chem.
+Phys. 102, 511).
+"""
+
+import torch
+from torch import Tensor
+
+from leyden.checks import InputError, shaped
+from leyden.density.basis import GaussianBasis
+from leyden.system import System
+
+ALONG = 1e-6
+"""How large the component of a field along a periodic axis may be, relative to the field: rounding in float32."""
+
+
+def uniform(system: System, basis: GaussianBasis) -> Tensor:
+    """v_ext (N, dim) in eV/e of the system's fields (S, 3) in V/Å: -r.F on charges, -F on dipoles, 0 on quadrupoles.
+
+    Raises InputError for a field with a component along a periodic axis.
+    """
+    _check(system)
+    field = system.field[system.index]
+    rows = [-(system.positions * field).sum(1, keepdim=True)]
+    if basis.lmax > 0:
+        rows.append(-field)
+    if basis.lmax > 1:
+        rows.append(field.new_zeros(len(field), 5))
+    return torch.cat(rows, 1).repeat(1, basis.shells)
+
+
+def electrodes(potential: Tensor, basis: GaussianBasis) -> Tensor:
+    """v_ext (N, dim) in eV/e of potentials (N,) in V, 0 for atoms that belong to no electrode."""
+    shaped("potential", potential, None)
+    one = torch.cat([-potential[:, None], potential.new_zeros(len(potential), basis.multipoles - 1)], 1)
+    return one.repeat(1, basis.shells)
+
+
+def _check(system: System) -> None:
+    if not system.field.any():
+        return
+    axes = torch.where(system.pbc[:, :, None], system.cell, torch.zeros_like(system.cell))
+    along = torch.einsum("sad,sd->sa", axes, system.field).abs()
+    size = torch.linalg.vector_norm(axes, dim=2) * torch.linalg.vector_norm(system.field, dim=1, keepdim=True)
+    bad = (along > ALONG * size).nonzero()
+    if len(bad):
+        structure, axis = bad[0].tolist()
+        raise InputError(
+            f"external_field: expected no component along periodic axes, got {system.field[structure].tolist()} V/Å for"
+            f" structure {structure}, periodic along axis {axis}; turn the field or set pbc to False along it."
+        )

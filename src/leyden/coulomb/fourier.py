@@ -1,0 +1,111 @@
+"""Lattice sum: E = 1/2 sum_m G(k_m) |S(k_m)|^2, k = 2 pi m inverse^T, for every boundary condition.
+
+S(k) = sum_i exp(-sigma_i^2 k^2 / 2) sum_a c_ia d^a exp(i k.r_i), whose derivatives become derivatives by fractional
+coordinates s. G is the Green function of the boundary (green.py), in a cell that keeps images along open axes apart
+(embedding.py). How S is evaluated is the waves' business: plane waves (phases.py) or a mesh (mesh.py). All dependence
+on the cell besides s is in G and the damping, plain tensors: stress needs no formula of its own.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from leyden import segment
+from leyden.coulomb import green
+from leyden.coulomb.embedding import Embedding
+from leyden.coulomb.lattice import Lattice, Waves
+from leyden.coulomb.sites import Sites
+from leyden.coulomb.spread import gather, spread
+from leyden.coulomb.term import Term
+from leyden.density.harmonics import multi_indices
+
+WavesFor = Callable[[Tensor, Tensor], Waves]
+"""Waves for an embedding cell (S, 3, 3) and the effective width (S,) of the narrowest pair, Å."""
+
+
+class Fourier(Term):
+    """The lattice sum bound to sites; widths below `widened` (Å) count as this width."""
+
+    def __init__(self, sites: Sites, embedding: Embedding, waves_for: WavesFor, widened: float = 0.0) -> None:
+        self.sites, self.embedding, self.waves_for, self.widened = sites, embedding, waves_for, widened
+        self.inverse = torch.linalg.inv(embedding.cell)
+        self.effective = self.narrowest(sites, widened)
+        self.waves = waves_for(embedding.cell, self.effective)
+        self.green = both_parts(green.weights(self.waves, embedding))
+        self.on_lattice = OnLattice(sites, widened, self.waves, embedding, self.inverse)
+
+    @staticmethod
+    def narrowest(sites: Sites, widened: float) -> Tensor:
+        """Smallest width in each structure, (S,) Å: it sets the waves, so that structures do not see their batch."""
+        widths = sites.widths.clamp(min=widened)
+        return widths.new_full((sites.count,), torch.inf).scatter_reduce(0, sites.index, widths, "amin")
+
+    def energy(self, coefficients: Tensor) -> Tensor:
+        """1/2 <S|G|S> of each structure, (S,) eV."""
+        amplitude = self.on_lattice.amplitude(coefficients)
+        return 0.5 * segment.total(self.green * amplitude * amplitude, self.waves.owner, self.sites.count).sum(1)
+
+    def apply(self, coefficients: Tensor) -> Tensor:
+        """A^T G A c, (M, n)."""
+        return self.on_lattice.felt(self.green * self.on_lattice.amplitude(coefficients))
+
+    def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
+        """What receivers feel; narrow ones need more waves."""
+        narrowest = self.narrowest(receivers, self.widened)
+        effective = ((self.effective**2 + narrowest.clamp(max=self.effective) ** 2) / 2).sqrt()
+        waves = self.waves_for(self.embedding.cell, effective)
+        weights = both_parts(green.weights(waves, self.embedding))
+        source, target = (
+            OnLattice(s, self.widened, waves, self.embedding, self.inverse) for s in (self.sites, receivers)
+        )
+        return target.felt(weights * source.amplitude(coefficients))
+
+
+class OnLattice:
+    """Sites on the waves."""
+
+    def __init__(self, sites: Sites, widened: float, waves: Waves, embedding: Embedding, inverse: Tensor) -> None:
+        self.order, self.index = sites.order, sites.index
+        self.s = torch.einsum("na,nad->nd", sites.positions, inverse[sites.index])
+        values, kind = sites.widths.clamp(min=widened).unique(return_inverse=True)
+        self.lattice: Lattice = waves.at(self.s.detach(), sites.index, kind, len(values))
+        square = green.square(waves, embedding)
+        self.damping = both_parts(torch.exp(-0.5 * values[:, None] ** 2 * square))
+        self.chain = chain_rule(inverse, self.order)
+
+    def amplitude(self, coefficients: Tensor) -> Tensor:
+        """S (K, 2), all widths together."""
+        c = coefficients
+        if self.order:
+            c = torch.einsum("ma,mab->mb", c, self.chain[self.index])
+        return (self.damping * spread(c, self.s, self.lattice, self.order)).sum(0)
+
+    def felt(self, amplitude: Tensor) -> Tensor:
+        """The transpose: (K, 2) -> (M, n)."""
+        out = gather(self.damping * amplitude, self.s, self.lattice, self.order)
+        return torch.einsum("mb,mab->ma", out, self.chain[self.index]) if self.order else out
+
+
+def both_parts(weights: Tensor) -> Tensor:
+    """The same number for the real and the imaginary part, (..., K) -> (..., K, 2)."""
+    return weights[..., None].repeat(*[1] * weights.dim(), 2)
+
+
+def chain_rule(inverse: Tensor, order: int) -> Tensor:
+    """Derivatives by positions as combinations of derivatives by s = r inverse: (S, n, n), block-diagonal."""
+    blocks = [torch.ones_like(inverse[:, :1, :1]), inverse][: min(order, 1) + 1]
+    if order > 1:
+        pairs = [tuple(axis for axis in range(3) for _ in range(a[axis])) for a in multi_indices(2)[4:]]
+        i, j = ([p[n] for p in pairs] for n in (0, 1))
+        straight = inverse[:, i][:, :, i] * inverse[:, j][:, :, j]
+        crossed = inverse[:, i][:, :, j] * inverse[:, j][:, :, i]
+        mixed = torch.tensor([a != b for a, b in pairs], device=inverse.device)
+        blocks.append(straight + torch.where(mixed, crossed, torch.zeros_like(crossed)))
+    out = inverse.new_zeros(len(inverse), len(multi_indices(order)), len(multi_indices(order)))
+    start = 0
+    for block in blocks:
+        stop = start + block.shape[1]
+        out[:, start:stop, start:stop] = block
+        start = stop
+    return out

@@ -1,0 +1,141 @@
+"""What is summed how: the method of each structure, and the terms that together make V.
+
+Direct: one pair sum. Lattice: the Fourier sum, what its boundary needs beside it, and, where widths are narrow or zero,
+a sum over close pairs.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leyden.checks import InputError
+from leyden.coulomb import boundary, cost, tune
+from leyden.coulomb.embedding import embed
+from leyden.coulomb.fourier import Fourier, WavesFor
+from leyden.coulomb.grid import Grid, plan
+from leyden.coulomb.lattice import Waves
+from leyden.coulomb.pair_lists import AllPairs, ClosePairs
+from leyden.coulomb.pair_sum import Interaction, PairSum
+from leyden.coulomb.plane_waves import PlaneWaves
+from leyden.coulomb.sites import Sites
+from leyden.coulomb.term import Term
+from leyden.density.basis import GaussianBasis
+from leyden.system import System
+
+METHODS = ("direct", "reciprocal", "mesh")
+IMAGES = ("truncated", "corrected")
+WIRE, SLAB, BULK = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to sum for a basis; images and surroundings as in `Coulomb`."""
+
+    basis: GaussianBasis
+    accuracy: float
+    images: str = "truncated"
+    surroundings: float = math.inf
+
+    @property
+    def widened(self) -> float:
+        """Width (Å) below which lattice sums do not go."""
+        return tune.widened(self.basis)
+
+    def truncates(self, axes: int) -> bool:
+        """Whether structures periodic along so many axes are summed with a cut interaction in a cell of their own."""
+        return axes < BULK and self.images == "truncated"
+
+    def reach(self, system: System) -> Tensor:
+        """(S,) Å."""
+        widest = torch.full_like(system.charge, max(self.basis.widest, self.widened))
+        return tune.reach(self.accuracy, widest, self.basis.lmax)
+
+    def costs(self, system: System) -> dict[str, cost.Cost]:
+        """Of each method for each structure."""
+        basis = self.basis
+        narrowest = Fourier.narrowest(Sites.of(system, basis), self.widened)
+        given = self.images == "corrected" or bool(system.pbc.all())
+        with torch.no_grad():
+            volume = system.volume if given else embed(system, self.reach(system)).volume
+        cutoff = tune.reciprocal_cutoff(self.accuracy, narrowest, narrowest, basis.lmax)
+        spacing, order = plan(self.accuracy, narrowest, basis.lmax)
+        sites, volumes, cutoffs, spacings = (
+            torch.stack([system.size * basis.shells, volume.detach(), cutoff, spacing]).cpu().double().numpy()
+        )
+        return {
+            "direct": cost.direct(sites),
+            "reciprocal": cost.reciprocal(sites, volumes, cutoffs),
+            "mesh": cost.mesh(sites, volumes, spacings, order),
+        }
+
+    def choose(self, system: System, asked: str) -> list[tuple[str, int]]:
+        """Method and number of periodic axes of each structure; asked: one of METHODS or 'auto'.
+
+        Raises InputError for a boundary condition that the method cannot treat, and for what does not fit into memory.
+        """
+        pbc = system.pbc.cpu().numpy()
+        axes = pbc.sum(1).tolist()
+        for number, count in enumerate(axes):
+            self._check(asked, count, pbc[number].tolist(), number)
+        costs = self.costs(system)
+        seconds = np.stack([costs[name].seconds for name in METHODS])
+        seconds[0, pbc.any(1)] = np.inf
+        if self.images == "corrected":
+            seconds[1:, ~pbc.any(1)] = np.inf
+        best = seconds.argmin(0) if asked == "auto" else np.full(len(axes), METHODS.index(asked))
+        numbers = np.stack([costs[name].numbers for name in METHODS])
+        cost.require_memory(
+            numbers[best, np.arange(len(axes))].sum(), system.positions,
+            f"method {asked!r} for {len(system.index)} atoms",
+            "use fewer structures at a time, a coarser accuracy" + (" or method='mesh'" if asked != "mesh" else ""),
+        )  # fmt: skip
+        return [(METHODS[b], count) for b, count in zip(best.tolist(), axes, strict=True)]
+
+    def terms(self, system: System, sites: Sites, method: str, axes: int) -> list[Term]:
+        """V of structures that share a method and a number of periodic axes."""
+        points = self.basis.narrowest == 0.0
+        if method == "direct":
+            return [PairSum(sites, AllPairs(), Interaction(points))]
+        truncates = self.truncates(axes)
+        embedding = embed(system, self.reach(system), truncate=truncates)
+        wide = replace(sites, widths=sites.widths.clamp(min=self.widened))
+        terms: list[Term] = [Fourier(wide, embedding, self._waves_for(method), self.widened)]
+        if not truncates:
+            moments = self._moments(system, axes)
+            terms.append(boundary.Correction(wide, moments, self.widened))
+            system = replace(system, pbc=torch.ones_like(system.pbc))
+        if self.widened > 0.0:
+            cutoff = tune.pair_cutoff(self.accuracy, self.widened, self.basis.lmax)
+            terms.append(PairSum(sites, ClosePairs(system, cutoff), Interaction(points, self.widened, cutoff)))
+        return terms
+
+    def _moments(self, system: System, axes: int) -> boundary.Moments:
+        if axes == BULK:
+            return boundary.background(system, self.surroundings)
+        return boundary.slab(system, self.accuracy) if axes == SLAB else boundary.box(system)
+
+    def _waves_for(self, method: str) -> WavesFor:
+        lmax, accuracy = self.basis.lmax, self.accuracy
+
+        def plane_waves(cell: Tensor, width: Tensor) -> Waves:
+            return PlaneWaves(cell, tune.reciprocal_cutoff(accuracy, width, width, lmax))
+
+        def grid(cell: Tensor, width: Tensor) -> Waves:
+            return Grid(cell, *plan(accuracy, width, lmax))
+
+        return plane_waves if method == "reciprocal" else grid
+
+    def _check(self, asked: str, axes: int, pbc: list[bool], number: int) -> None:
+        if asked == "direct" and axes:
+            raise InputError(
+                f"Coulomb: method 'direct' cannot treat pbc {pbc} of structure {number};"
+                " use 'auto', 'reciprocal' or 'mesh'."
+            )
+        if self.images == "corrected" and axes == WIRE:
+            raise InputError(
+                f"Coulomb: images='corrected' knows slabs and cubic boxes, got pbc {pbc} of structure {number};"
+                " use images='truncated'."
+            )
