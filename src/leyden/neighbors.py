@@ -50,33 +50,43 @@ class NeighborList:
         )
 
 
-def neighbor_list(system: System, cutoff: float, coincident: bool = False) -> NeighborList:
-    """All pairs within the cutoff (Å), structure by structure.
+def neighbor_list(system: System, cutoff: float) -> NeighborList:
+    """All pairs within the cutoff (Å), in both directions, structure by structure.
 
-    Raises InputError for two atoms on one point, unless coincident ones are wanted.
+    Raises InputError for two atoms on one point.
     """
-    parts = [_single(s, cutoff, n, coincident) for n, s in enumerate(system.split())]
+    parts = [_single(s, cutoff, n, both=True) for n, s in enumerate(system.split())]
+    return _joined(parts, system)
+
+
+def half_list(system: System, cutoff: float) -> NeighborList:
+    """The same with every pair in one direction only; atoms may be on one point."""
+    return _joined([_single(s, cutoff, n, both=False) for n, s in enumerate(system.split())], system)
+
+
+def _joined(parts: list[NeighborList], system: System) -> NeighborList:
     return NeighborList.join(parts, system.size.tolist()).to(system.positions.device, system.positions.dtype)
 
 
-def _single(system: System, cutoff: float, number: int, coincident: bool) -> NeighborList:
+def _single(system: System, cutoff: float, number: int, both: bool) -> NeighborList:
     span = (system.positions.amax(0) - system.positions.amin(0))[~system.pbc[0]]
     require(
         not (span > WIDEST * cutoff).any(),
         f"positions: expected atoms within {WIDEST * cutoff:.0f} Å of each other, got atoms further apart in structure"
         f" {number}; remove the stray one.",
     )
-    i, j, shifts, distances = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True).compute(
+    i, j, shifts, *distances = vesin.NeighborList(cutoff=cutoff, full_list=both, sorted=both).compute(
         points=system.positions.detach().cpu().double().numpy(),
         box=system.cell[0].detach().cpu().double().numpy(),
         periodic=system.pbc[0].cpu().numpy(),
-        quantities="ijSd",
+        quantities="ijSd" if both else "ijS",
     )
-    if not coincident and len(distances) and distances.min() < COINCIDENT:
-        pair = int(distances.argmin())
+    close = [d for d in distances if len(d) and d.min() < COINCIDENT]
+    if close:
+        pair = int(close[0].argmin())
         raise InputError(
             f"positions: expected atoms apart from each other, got atoms {i[pair]} and {j[pair]} of structure {number}"
-            f" at {distances[pair]:.1e} Å; remove one of them."
+            f" at {close[0][pair]:.1e} Å; remove one of them."
         )
     return NeighborList(
         torch.as_tensor(i.astype("int64")), torch.as_tensor(j.astype("int64")),

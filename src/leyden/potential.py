@@ -61,7 +61,9 @@ class Potential(nn.Module):
         density = solution.density
         coupling = segment.total((density * external).sum(1), system.index, system.count)
         long = self.charges.energy(density, features, system) + bound.energy(density) + coupling
-        return Output(reference + short + long, short, long, density, dipole(density, system, self.charges.basis), solution)
+        return Output(
+            reference + short + long, short, long, density, dipole(density, system, self.charges.basis), solution
+        )
 
     def _check_field(self, system: System) -> None:
         """A field acts on charges; without them it would be ignored."""

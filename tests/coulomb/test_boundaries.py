@@ -98,14 +98,26 @@ def test_parallel_plates(images: str) -> None:
     positions = [(2 * x, 2 * y, z) for z in (0.0, distance) for x, y in grid]
     plates = System.from_ase(Atoms("Na9Cl9", positions, cell=[edge, edge, 60.0], pbc=[True, True, False]))
     density = torch.tensor([0.1] * 9 + [-0.1] * 9, dtype=torch.float64)[:, None]
-    points = torch.tensor([[0.3, 0.1, 4.0], [1.7, 0.4, 8.0]], dtype=torch.float64)
+    points = torch.tensor([[0.3, 0.1, 4.0], [1.7, 0.4, 8.0], [0.0, 1.0, -16.0], [2.0, 0.3, 28.0]], dtype=torch.float64)
     bound = Coulomb(1e-9, images=images).bind(plates, GaussianBasis(1.0))
-    potential = bound.at(density, points, torch.zeros(2, dtype=torch.long))
+    potential = bound.at(density, points, torch.zeros(4, dtype=torch.long))
     field = 4 * math.pi * COULOMB * 0.9 / edge**2
     assert (potential[0] - potential[1]).item() == pytest.approx(4.0 * field, rel=1e-4)
-    felt = bound.apply(density)[:, 0]
-    smeared = 2 * 1.0 / math.sqrt(math.pi)
-    assert (felt[0] - felt[9]).item() == pytest.approx(field * (distance - smeared), rel=3e-2)
+    assert (potential[2] - potential[3]).item() == pytest.approx(distance * field, rel=1e-4)
+    felt, smeared = bound.apply(density)[:, 0], 2 * 1.0 / math.sqrt(math.pi)
+    assert (felt[0] - felt[9]).item() == pytest.approx(field * (distance - smeared), rel=1e-2)
+
+
+@pytest.mark.parametrize("method", ["reciprocal", "mesh"])
+def test_points_outside(method: str) -> None:
+    """Lattice sums of a charged molecule give the potential far outside of it as well."""
+    density, index, basis = multipoles(1.0, 2), torch.zeros(3, dtype=torch.long), GaussianBasis(WIDTHS, 2)
+    points = torch.tensor([[1.0, 1.0, 5.0], [12.0, -3.0, 1.0], [-14.0, 17.0, 11.0]], dtype=torch.float64)
+    exact, found = (
+        Coulomb(1e-5, m).bind(System.from_ase(MOLECULE), basis).at(density, points, index) for m in ("direct", method)
+    )
+    assert (found - exact).abs().max() < 1e-3
+    assert exact.abs().min() > 0.3
 
 
 @pytest.mark.parametrize("lmax", [0, 1, 2])

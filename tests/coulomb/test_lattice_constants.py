@@ -75,6 +75,7 @@ def test_points_are_narrow_gaussians(lmax: int, pbc: list[bool]) -> None:
     own = self_interaction(torch.full((3,), 0.12, dtype=torch.float64), lmax)
     close(points.energy(density), narrow.energy(density) - 0.5 * (own * density**2).sum(), 1e-9)
     close(points.apply(density), narrow.apply(density) - own * density, 1e-9)
+    close(points.at(density, system.positions, system.index), points.apply(density)[:, 0], 1e-9)
 
 
 @pytest.mark.parametrize("pbc", [True, False])
@@ -90,5 +91,7 @@ def test_point_among_gaussians(lmax: int, pbc: bool) -> None:
     felt = whole.apply(torch.cat([others[0], torch.zeros_like(point)]))[2]
     parts = coulomb.bind(alone, basis).energy(point) + coulomb.bind(rest, basis).energy(others[0])
     close(whole.energy(density), parts + (felt * point[0]).sum(), 1e-9)
-    at = coulomb.bind(rest, GaussianBasis({17: 0.6, 8: 0.9}, lmax)).at(others[0], system.positions[2:], torch.tensor([0]))
+    at = coulomb.bind(rest, GaussianBasis({17: 0.6, 8: 0.9}, lmax)).at(
+        others[0], system.positions[2:], torch.tensor([0])
+    )
     close(felt[:1], at, 1e-9)

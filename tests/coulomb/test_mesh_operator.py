@@ -97,6 +97,10 @@ def test_accuracy(structure: Callable[[], tuple[Atoms, list[float]]], lmax: int,
     """The relative force error is what was asked for, within a factor of three, in both precisions."""
     exact = forces(structure, lmax, Coulomb(1e-12, "direct" if structure is cluster else "reciprocal"))
     assert exact.abs().max() > 0.1
-    for accuracy, dtype in [*((10.0**-n, torch.float64) for n in (3, 5, 7, 9)), (1e-3, torch.float32), (1e-5, torch.float32)]:
+    for accuracy, dtype in [
+        *((10.0**-n, torch.float64) for n in (3, 5, 7, 9)),
+        (1e-3, torch.float32),
+        (1e-5, torch.float32),
+    ]:
         error = (forces(structure, lmax, Coulomb(accuracy, method), dtype) - exact).norm() / exact.norm()
         assert error < 3 * accuracy, f"{error:.1e} of {accuracy:.0e} in {dtype}"

@@ -162,6 +162,8 @@ def test_atoms_on_one_point() -> None:
 def test_too_large_for_memory() -> None:
     """Refused before anything is computed, with the way out."""
     wide = System.from_ase(Atoms("Na2", [[0, 0, 0], [9e3, 9e3, 9e3]]))
-    with pytest.raises(InputError, match=r"fits into .* GiB of memory, got method 'reciprocal' for 2 atoms.*method='mesh'"):
+    with pytest.raises(
+        InputError, match=r"fits into .* GiB of memory, got method 'reciprocal' for 2 atoms.*method='mesh'"
+    ):
         Coulomb(method="reciprocal").bind(wide, BASIS)
     assert Coulomb().bind(wide, BASIS).energy(torch.ones(2, 1).double()).isfinite().all()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from leyden import segment
-from leyden.checks import require, shaped
+from leyden.checks import finite, require, shaped
 from leyden.coulomb import pair
 from leyden.coulomb.pair_lists import AllPairs
 from leyden.coulomb.sites import Sites
@@ -69,7 +69,11 @@ class BoundCoulomb:
     def at(self, density: Tensor, points: Tensor, index: Tensor) -> Tensor:
         """Potential (M,) in eV/e at points (M, 3) of the structures index (M,)."""
         self._check(density)
-        shaped("points", points, len(index), 3)
+        finite("points", shaped("points", points, len(index), 3))
+        require(
+            bool(((index >= 0) & (index < self.system.count)).all()),
+            f"index: expected structures from 0 to {self.system.count - 1}, got {index.unique().tolist()}.",
+        )
         out = points.new_zeros(len(points))
         for group in self.groups:
             place = torch.full((self.system.count,), -1, dtype=torch.long, device=index.device)
@@ -121,6 +125,10 @@ class BoundCoulomb:
 
     def _check(self, density: Tensor) -> None:
         shaped("density", density, len(self.system.positions), self.basis.dim)
+        require(
+            density.dtype == self.system.positions.dtype,
+            f"density: expected {self.system.positions.dtype} like the positions, got {density.dtype}; convert one.",
+        )
         if self.charged == "error":
             charge = total_charge(density, self.system, self.basis).detach()
             bad = ((charge.abs() > NEUTRAL) & self.system.pbc.any(1)).nonzero().squeeze(1).tolist()

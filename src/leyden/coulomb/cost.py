@@ -25,6 +25,8 @@ START = {"direct": 0.2e-3, "reciprocal": 0.8e-3, "mesh": 1.5e-3}
 """Seconds for an empty sum."""
 PAIR_NUMBERS, WAVE_NUMBERS, NODE_NUMBERS = 30, 10, 12
 """Numbers kept for each pair, wave and node, energy and forces together; higher multipoles need up to twice of it."""
+SMALL = 200
+"""Sites up to which open structures are summed directly without asking."""
 USABLE = 0.9
 """Part of the machine's memory that a sum may take."""
 

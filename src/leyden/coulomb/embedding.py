@@ -110,8 +110,8 @@ def _extent(system: System, frame: Tensor, pbc: Tensor) -> Tensor:
     """h_a of each structure, 0 along periodic axes: (S, 3) Å."""
     height = torch.einsum("na,nda->nd", system.positions, frame[system.index])
     index, zero = system.index[:, None].expand_as(height), torch.zeros_like(frame[:, 0])
-    top = zero.scatter_reduce(0, index, height, "amax", include_self=False)
-    bottom = zero.scatter_reduce(0, index, height, "amin", include_self=False)
+    top = (zero - torch.inf).scatter_reduce(0, index, height, "amax")
+    bottom = (zero + torch.inf).scatter_reduce(0, index, height, "amin")
     return torch.where(pbc, zero, top - bottom)
 
 

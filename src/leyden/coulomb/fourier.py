@@ -20,6 +20,8 @@ from leyden.coulomb.spread import gather, spread
 from leyden.coulomb.term import Term
 from leyden.density.harmonics import multi_indices
 
+EmbeddingFor = Callable[[Sites | None], Embedding]
+"""Cells for the sites alone, or that hold receivers as well."""
 WavesFor = Callable[[Tensor, Tensor], Waves]
 """Waves for an embedding cell (S, 3, 3) and the effective width (S,) of the narrowest pair, Å."""
 
@@ -27,13 +29,13 @@ WavesFor = Callable[[Tensor, Tensor], Waves]
 class Fourier(Term):
     """The lattice sum bound to sites; widths below `widened` (Å) count as this width."""
 
-    def __init__(self, sites: Sites, embedding: Embedding, waves_for: WavesFor, widened: float = 0.0) -> None:
-        self.sites, self.embedding, self.waves_for, self.widened = sites, embedding, waves_for, widened
-        self.inverse = torch.linalg.inv(embedding.cell)
+    def __init__(self, sites: Sites, embed_for: EmbeddingFor, waves_for: WavesFor, widened: float = 0.0) -> None:
+        self.sites, self.embed_for, self.waves_for, self.widened = sites, embed_for, waves_for, widened
+        embedding = embed_for(None)
         self.effective = self.narrowest(sites, widened)
         self.waves = waves_for(embedding.cell, self.effective)
         self.green = both_parts(green.weights(self.waves, embedding))
-        self.on_lattice = OnLattice(sites, widened, self.waves, embedding, self.inverse)
+        self.on_lattice = OnLattice(sites, widened, self.waves, embedding)
 
     @staticmethod
     def narrowest(sites: Sites, widened: float) -> Tensor:
@@ -51,22 +53,22 @@ class Fourier(Term):
         return self.on_lattice.felt(self.green * self.on_lattice.amplitude(coefficients))
 
     def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
-        """What receivers feel; narrow ones need more waves."""
+        """What receivers feel; those outside the structure need a larger cell, and narrow ones more waves."""
         narrowest = self.narrowest(receivers, self.widened)
         effective = ((self.effective**2 + narrowest.clamp(max=self.effective) ** 2) / 2).sqrt()
-        waves = self.waves_for(self.embedding.cell, effective)
-        weights = both_parts(green.weights(waves, self.embedding))
-        source, target = (
-            OnLattice(s, self.widened, waves, self.embedding, self.inverse) for s in (self.sites, receivers)
-        )
+        embedding = self.embed_for(receivers)
+        waves = self.waves_for(embedding.cell, effective)
+        weights = both_parts(green.weights(waves, embedding))
+        source, target = (OnLattice(s, self.widened, waves, embedding) for s in (self.sites, receivers))
         return target.felt(weights * source.amplitude(coefficients))
 
 
 class OnLattice:
     """Sites on the waves."""
 
-    def __init__(self, sites: Sites, widened: float, waves: Waves, embedding: Embedding, inverse: Tensor) -> None:
+    def __init__(self, sites: Sites, widened: float, waves: Waves, embedding: Embedding) -> None:
         self.order, self.index = sites.order, sites.index
+        inverse = torch.linalg.inv(embedding.cell)
         self.s = torch.einsum("na,nad->nd", sites.positions, inverse[sites.index])
         values, kind = sites.widths.clamp(min=widened).unique(return_inverse=True)
         self.lattice: Lattice = waves.at(self.s.detach(), sites.index, kind, len(values))

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from leyden import segment
+from leyden.checks import require
 from leyden.coulomb import splines
 from leyden.coulomb.lattice import Waves
 from leyden.coulomb.mesh import Batch, Mesh, Meshes
 
-SIZES = sorted({n for i, j, k in product(range(1, 14), range(9), range(6)) if (n := 2**i * 3**j * 5**k) <= 2**13})
+SIZES = sorted({n for i, j, k in product(range(1, 18), range(11), range(8)) if (n := 2**i * 3**j * 5**k) <= 2**17})
 """Even numbers of nodes whose transform is fast."""
 
 WINDOW = 0.02
@@ -80,6 +81,11 @@ class Grid(Waves):
 
 def _meshes(needed: Tensor, smallest: int) -> tuple[Tensor, Tensor, Tensor]:
     """Structure (G,), sizes (G, 3) and share (G,) of all meshes, those of one shape together, for lengths (S, 3)."""
+    require(
+        bool((needed < (1 - WINDOW) * SIZES[-1]).all()),
+        f"Coulomb: expected cells of at most {SIZES[-1]} nodes along an axis, got {needed.max().item():.3g}; use"
+        " method='reciprocal', a coarser accuracy, or wider Gaussians.",
+    )
     table = torch.tensor([0, *(n for n in SIZES if n >= smallest)]).to(needed)
     place = torch.searchsorted(table, needed.detach())
     last, size, larger = table[place - 1], table[place], table[place + 1]

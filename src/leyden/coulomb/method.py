@@ -6,6 +6,7 @@ a sum over close pairs.
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from leyden.checks import InputError
 from leyden.coulomb import boundary, cost, tune
-from leyden.coulomb.embedding import embed
+from leyden.coulomb.embedding import Embedding, embed
 from leyden.coulomb.fourier import Fourier, WavesFor
 from leyden.coulomb.grid import Grid, plan
 from leyden.coulomb.lattice import Waves
@@ -48,10 +49,15 @@ class Plan:
         """Whether structures periodic along so many axes are summed with a cut interaction in a cell of their own."""
         return axes < BULK and self.images == "truncated"
 
-    def reach(self, system: System) -> Tensor:
-        """(S,) Å."""
-        widest = torch.full_like(system.charge, max(self.basis.widest, self.widened))
-        return tune.reach(self.accuracy, widest, self.basis.lmax)
+    def embed(self, system: System, truncates: bool, receivers: Sites | None = None) -> Embedding:
+        """The cells of the lattice sums, which hold receivers as well as the atoms."""
+        bases = [self.basis] if receivers is None else [self.basis, receivers.basis]
+        widest = torch.full_like(system.charge, max(self.widened, *(basis.widest for basis in bases)))
+        reach = tune.reach(self.accuracy, widest, max(basis.lmax for basis in bases))
+        if receivers is not None:
+            positions = torch.cat([system.positions, receivers.positions])
+            system = replace(system, positions=positions, index=torch.cat([system.index, receivers.index]))
+        return embed(system, reach, truncates)
 
     def costs(self, system: System) -> dict[str, cost.Cost]:
         """Of each method for each structure."""
@@ -59,7 +65,7 @@ class Plan:
         narrowest = Fourier.narrowest(Sites.of(system, basis), self.widened)
         given = self.images == "corrected" or bool(system.pbc.all())
         with torch.no_grad():
-            volume = system.volume if given else embed(system, self.reach(system)).volume
+            volume = system.volume if given else self.embed(system, True).volume
         cutoff = tune.reciprocal_cutoff(self.accuracy, narrowest, narrowest, basis.lmax)
         spacing, order = plan(self.accuracy, narrowest, basis.lmax)
         sites, volumes, cutoffs, spacings = (
@@ -80,6 +86,8 @@ class Plan:
         axes = pbc.sum(1).tolist()
         for number, count in enumerate(axes):
             self._check(asked, count, pbc[number].tolist(), number)
+        if asked == "auto" and not any(axes) and int(system.size.max()) * self.basis.shells <= cost.SMALL:
+            return [("direct", 0)] * len(axes)
         costs = self.costs(system)
         seconds = np.stack([costs[name].seconds for name in METHODS])
         seconds[0, pbc.any(1)] = np.inf
@@ -100,9 +108,10 @@ class Plan:
         if method == "direct":
             return [PairSum(sites, AllPairs(), Interaction(points))]
         truncates = self.truncates(axes)
-        embedding = embed(system, self.reach(system), truncate=truncates)
         wide = replace(sites, widths=sites.widths.clamp(min=self.widened))
-        terms: list[Term] = [Fourier(wide, embedding, self._waves_for(method), self.widened)]
+        terms: list[Term] = [
+            Fourier(wide, partial(self.embed, system, truncates), self._waves_for(method), self.widened)
+        ]
         if not truncates:
             moments = self._moments(system, axes)
             terms.append(boundary.Correction(wide, moments, self.widened))

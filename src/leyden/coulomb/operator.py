@@ -1,4 +1,5 @@
-"""The Coulomb operator V: E = 1/2 <p|V|p>, symmetric and positive semidefinite because it keeps the self terms.
+"""The Coulomb operator V: E = 1/2 <p|V|p>, symmetric; it keeps the self terms, which make it positive semidefinite
+(for neutral densities where a structure is periodic).
 
 `Coulomb` holds the parameters, `bind` attaches a geometry once, and the bound operator is applied cheaply and
 differentiated to any order in positions, cell and density. A batch may mix boundary conditions: it is grouped by them.

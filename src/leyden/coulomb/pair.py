@@ -35,15 +35,17 @@ class Boys(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, order: int) -> Tensor:
         """Evaluate orders 0 to `order`."""
+        values = _boys(x, order + 1)
         ctx.order = order  # type: ignore[attr-defined]
-        ctx.save_for_backward(x)
-        return _boys(x, order)
+        ctx.save_for_backward(x, values[1:])
+        return values[:-1]
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Minus the next order, which is differentiable again."""
-        (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        higher = Boys.apply(x, ctx.order + 1)[1:]  # type: ignore[attr-defined]
+        """Minus the next order, which is differentiable again where that is asked for."""
+        x, higher = ctx.saved_tensors  # type: ignore[attr-defined]
+        if torch.is_grad_enabled():
+            higher = Boys.apply(x, ctx.order + 1)[1:]  # type: ignore[attr-defined]
         return -(gradients[0] * higher).sum(0), None
 
 

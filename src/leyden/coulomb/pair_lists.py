@@ -8,7 +8,7 @@ from torch import Tensor
 
 from leyden import segment
 from leyden.coulomb.sites import Sites
-from leyden.neighbors import neighbor_list
+from leyden.neighbors import half_list
 from leyden.system import System
 
 
@@ -62,8 +62,8 @@ class ClosePairs(PairList):
         """From the neighbor list of the atoms; shells of one atom are pairs as well."""
         centers, neighbors, shifts = self._atoms(self.system)
         shells = sites.basis.shells
-        later = (centers < neighbors) | ((centers == neighbors) & _positive(shifts))
-        centers, neighbors, shifts = centers[later], neighbors[later], shifts[later]
+        if shells == 1:
+            return self._pairs(sites, centers, sites, neighbors, shifts)
         first, second = (
             (atom[:, None, None] * shells + torch.arange(shells, device=atom.device).view(shape))
             .expand(-1, shells, shells)
@@ -87,12 +87,13 @@ class ClosePairs(PairList):
         together = replace(self.system, positions=positions, index=index[order], numbers=torch.ones_like(index))
         centers, neighbors, shifts = self._atoms(together)
         count = len(sites.index)
-        centers, neighbors = order[centers], order[neighbors]
-        chosen = (centers >= count) & (neighbors < count)
-        return self._pairs(receivers, centers[chosen] - count, sites, neighbors[chosen], shifts[chosen])
+        a, b = order[centers], order[neighbors]
+        forward, backward = (a >= count) & (b < count), (b >= count) & (a < count)
+        first, second = torch.cat([a[forward], b[backward]]) - count, torch.cat([b[forward], a[backward]])
+        return self._pairs(receivers, first, sites, second, torch.cat([shifts[forward], -shifts[backward]]))
 
     def _atoms(self, system: System) -> tuple[Tensor, Tensor, Tensor]:
-        pairs = neighbor_list(system, self.cutoff, coincident=True)
+        pairs = half_list(system, self.cutoff)
         return pairs.centers, pairs.neighbors, pairs.shifts
 
     def _pairs(self, a: Sites, first: Tensor, b: Sites, second: Tensor, shifts: Tensor) -> Pairs:
@@ -106,9 +107,3 @@ def _runs(lengths: Tensor) -> tuple[Tensor, Tensor]:
     number = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
     start = (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
     return number, torch.arange(len(number), device=lengths.device) - start
-
-
-def _positive(shifts: Tensor) -> Tensor:
-    """One of each pair of opposite shifts (E, 3): the first component that is not zero is positive."""
-    x, y, z = shifts.unbind(1)
-    return (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))

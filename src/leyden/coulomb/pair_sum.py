@@ -88,7 +88,7 @@ class PairSum(Term):
 
     def _kernels(self, pairs: Pairs, receivers: Sites) -> list[Tensor]:
         square = (pairs.vectors * pairs.vectors).sum(1)
-        widths = receivers.widths[pairs.first], self.sites.widths[pairs.second]
+        widths = _widths(receivers, pairs.first), _widths(self.sites, pairs.second)
         return self.interaction.kernels(square, *widths, receivers.order + self.sites.order + 1)
 
     def _refuse_overlap(self) -> None:
@@ -105,3 +105,8 @@ class PairSum(Term):
                 f" {int(self.sites.atom[first])} and {int(self.sites.atom[second])} at {distance[close[0]]:.2g} Å;"
                 " move them apart or give the basis a width."
             )
+
+
+def _widths(sites: Sites, chosen: Tensor) -> Tensor:
+    """Of the chosen sites, (P,) Å, or (1,) where all have one."""
+    return sites.widths[:1] if sites.basis.narrowest == sites.basis.widest else sites.widths[chosen]

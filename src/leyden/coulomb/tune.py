@@ -41,15 +41,21 @@ def reach(accuracy: float, width: Tensor, lmax: int) -> Tensor:
 
 
 def pair_taper(square: Tensor, cutoff: float, count: int) -> list[Tensor]:
-    """D^n t of a switch t(r^2) from 1 to 0 below the cutoff, D = -2 d/d(r^2), n < count: four times differentiable."""
+    """D^n t of a switch t(r^2) from 1 to 0 below the cutoff, D = -2 d/d(r^2), n < count; all of them twice smooth."""
     start, stop = (PAIR_TAPER_START * cutoff) ** 2, cutoff**2
     x = ((square - start) / (stop - start)).clamp(0.0, 1.0)
-    polynomial = [1.0, 0.0, 0.0, 0.0, 0.0, -126.0, 420.0, -540.0, 315.0, -70.0]
-    out = []
+    polynomial, out = _switch(count + 1), []
     for _ in range(count):
-        value = torch.zeros_like(x)
-        for coefficient in reversed(polynomial):
-            value = value * x + coefficient
+        value = torch.full_like(x, polynomial[-1])
+        for coefficient in reversed(polynomial[:-1]):
+            value = torch.addcmul(x.new_tensor(coefficient), value, x)
         out.append(value)
-        polynomial = [-2.0 / (stop - start) * n * c for n, c in enumerate(polynomial)][1:] or [0.0]
+        polynomial = [-2.0 / (stop - start) * n * c for n, c in enumerate(polynomial)][1:]
     return out
+
+
+def _switch(smooth: int) -> list[float]:
+    """Coefficients of 1 - x^(m + 1) sum_k C(m + k, k) C(2 m + 1, m - k) (-x)^k, with m flat derivatives at 0 and 1."""
+    m = smooth
+    rise = [math.comb(m + k, k) * math.comb(2 * m + 1, m - k) * (-1.0) ** k for k in range(m + 1)]
+    return [1.0, *[0.0] * m, *(-c for c in rise)]

@@ -4,11 +4,12 @@ from dataclasses import replace
 from math import prod
 
 import torch
+from ase import Atoms
 from torch import Tensor
 
 from leyden.system import System
 from leyden.testing.numeric import random
-from leyden.testing.operator.case import SIZES, agree
+from leyden.testing.operator.case import RECEIVER, SIZES, agree
 from leyden.testing.operator.consistency import Consistency
 from leyden.testing.operator.derivatives import Derivatives
 from leyden.testing.operator.invariance import Invariance
@@ -38,6 +39,13 @@ class WithOpenAxes(OperatorContract):
         for filling in (0.0, 1e3):
             cell = torch.where(system.pbc[:, :, None], system.cell, torch.full_like(system.cell, filling))
             agree(self.both(replace(system, cell=cell)), self.both(system), 1e-13)
+
+    def test_spectator(self) -> None:
+        """An atom without a density, far outside, is not felt: energies do not depend on the extent of a structure."""
+        for frame, density in zip(self.frames(), self.density().split(SIZES), strict=True):
+            wider = System.from_ase(frame + Atoms([RECEIVER], [[6.0, 5.0, -5.0]]))
+            energy, felt = self.both(wider, torch.cat([density, torch.zeros_like(density[:1])]))
+            agree((energy, felt[:-1]), self.both(System.from_ase(frame), density), self.tolerance)
 
 
 class WithPeriodicAxes(OperatorContract):

@@ -74,7 +74,9 @@ class Consistency(OperatorCase):
         own = replace(self.coulomb, method="direct").bind(apart, self.basis).project(receivers, self.density())
         close(with_own - without, own, 1e-11)
         for shell, width in enumerate([0.5, 0.9]):
-            close(with_own[:, 9 * shell :][:, :9], bound.project(GaussianBasis(width, 2), self.density()), self.tolerance)
+            close(
+                with_own[:, 9 * shell :][:, :9], bound.project(GaussianBasis(width, 2), self.density()), self.tolerance
+            )
         assert without.abs().amax(1).min() > 1e-2
 
     def test_points(self) -> None:
@@ -88,7 +90,11 @@ class Consistency(OperatorCase):
     def test_points_off_atoms(self) -> None:
         """An atom of width s feels what a point feels where each source has sigma^2 + s^2; its dipole, the gradient."""
         place = torch.tensor([[1.4, 1.3, 0.9]], dtype=torch.float64, requires_grad=True)
-        index, broad, usual = torch.zeros(1, dtype=torch.long), self.gaussians(self.lmax, 1.0, 0.6), self.gaussians(self.lmax, 0.6)
+        index, broad, usual = (
+            torch.zeros(1, dtype=torch.long),
+            self.gaussians(self.lmax, 1.0, 0.6),
+            self.gaussians(self.lmax, 0.6),
+        )
         for frame, density in zip(self.frames(), self.density().split(SIZES), strict=True):
             at = self.coulomb.bind(System.from_ase(frame), broad).at(density, place, index)
             (gradient,) = torch.autograd.grad(at.sum(), place)
