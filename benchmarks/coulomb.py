@@ -37,6 +37,10 @@ SIZES = (192, 648, 1536, 5184, 12288, 41472)
 BATCHES = {"open": (32, 50, False), "periodic": (16, 192, True)}
 QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 """Threads that wait must not spin: their CPU time is counted."""
+ACCURACY = (1e-4, 6e-4)
+"""What we ask for in each form, for a measured force error of about 1e-4 at 648 atoms, as others have."""
+EVERY_SIZE = ("Leyden", "torch-pme P3M", "nvalchemi PME")
+"""Never left out for the time that they take."""
 ARRAYS = dict(zip(OPERATIONS, (3, 8, 8, 12), strict=True))
 """Arrays N x K that are alive at once, at least, where a library has any."""
 
@@ -127,7 +131,8 @@ class Comparison:
         expected = seconds * (len(case.charges) / atoms) ** (2.0 if size else 1.2)
         if size > self.given.memory:
             return f"arrays N x K of {size:.0f} GB"
-        return f"a call of {expected:.0f} s" if expected > self.given.longest else peer.refuses(case, operation)
+        slow = expected > self.given.longest and name not in EVERY_SIZE
+        return f"a call of about {expected:.0f} s" if slow else peer.refuses(case, operation)
 
     def _alternate(self, peer: Peer, operation: str, case: Case, pair: float) -> dict:
         """Ours, theirs, ours, theirs: the least of each."""
@@ -158,13 +163,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batches", nargs="*", default=list(BATCHES), choices=BATCHES)
     parser.add_argument("--forms", nargs="*", default=FORMS, choices=FORMS)
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
-    parser.add_argument("--accuracy", type=float, nargs=2, default=[1e-4, 1e-4], help="nominal, of ours, each form")
+    parser.add_argument("--accuracy", type=float, nargs=2, default=ACCURACY, help="of ours, each form")
     parser.add_argument("--dtype", default="float64", choices=["float64", "float32"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--budget", type=float, default=20.0, help="seconds for the repetitions of an operation")
-    parser.add_argument("--longest", type=float, default=120.0, help="seconds of a call that is still made")
+    parser.add_argument("--budget", type=float, default=1.5, help="seconds for the repetitions of an operation")
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds of a call that is still made, of most")
     parser.add_argument("--memory", type=float, default=8.0, help="GB of arrays N x K that are still made")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--only-table", action="store_true", help="write table and plot of the numbers in the output")
@@ -177,6 +182,7 @@ def measure(given: argparse.Namespace, path: Path) -> None:
     settings = {name: {form: str(s) for form, s in PEERS[name].settings.items() if s} for name in given.peers}
     found = {"machine": torch.cuda.get_device_name() if given.device == "cuda" else machine(), "rows": [], "reuse": []}
     found |= {"date": time.strftime("%Y-%m-%d"), "settings": settings, "command": " ".join(sys.argv)}
+    found["kept"] = {name: PEERS[name].kept for name in given.peers}
     found |= {key: vars(given)[key] for key in ("threads", "dtype", "device", "accuracy")}
     found["versions"] = {p.package: p.version for p in (Leyden(), *(PEERS[name] for name in given.peers))}
     shapes = [(1, atoms, True) for atoms in sorted(given.sizes)] + [BATCHES[name] for name in given.batches]
@@ -192,10 +198,15 @@ def measure(given: argparse.Namespace, path: Path) -> None:
             path.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def main() -> None:
-    """Measure, unless told not to, and write the table and the plot."""
+def quiet() -> None:
+    """Start anew in an environment where threads that wait do not spin."""
     if QUIET.items() - os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | QUIET)
+
+
+def main() -> None:
+    """Measure, unless told not to, and write the table and the plot."""
+    quiet()
     given = arguments()
     warnings.simplefilter("ignore")
     torch.set_num_threads(given.threads)

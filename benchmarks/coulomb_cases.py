@@ -74,6 +74,8 @@ class Peer(ABC):
     offers: tuple[str, ...] = ("periodic smeared", "periodic point", "open point")
     operations: tuple[str, ...] = OPERATIONS
     batches: bool = True
+    kept: str = ""
+    """What is kept between calls, and so not in their times."""
     images: int = 0
     """Copies of half a sphere of k vectors in an array N x K, 0 where there is no such array."""
 

@@ -1,8 +1,8 @@
 """One adapter for each library that sums Coulomb interactions: charges in, the energy in e^2/Å out.
 
 The pair part is split off at a width s. Self terms may differ: no force depends on them. Neighbor lists (vesin, for all
-but OpenMM) and everything that depends on the cell are made anew in each call, except the modules of mlipops and the
-contexts (and neighbor lists) of OpenMM, which users keep; these two compute in single precision always.
+but OpenMM) and everything that depends on the cell are made anew in each call, except what `kept` says, which users
+keep; mlipops and OpenMM compute in single precision always.
 """
 
 import math
@@ -131,6 +131,7 @@ class MLIPOps(Peer):
     """
 
     package, offers = "mlipops", (*Peer.offers, "open smeared")
+    kept = "its module: mesh or k vectors, and what depends on them, of a cell that stays"
 
     def __init__(self, method: str, smeared: Settings, point: Settings) -> None:
         super().__init__(smeared, point)
@@ -183,6 +184,7 @@ class OpenMM(Peer):
 
     package, operations, batches = "openmm", ("E + F",), False
     offers = ("periodic smeared", "periodic point")
+    kept = "its context, with mesh and charges, and its neighbor list, since the atoms do not move between calls"
 
     def energy(self, positions: Tensor, charges: Tensor, case: Case) -> Tensor:
         """Energy with the forces as its derivative."""

@@ -12,6 +12,11 @@ def total(values: Tensor, index: Tensor, count: int) -> Tensor:
     return out.index_add(0, index, values)
 
 
+def energy(values: Tensor, index: Tensor, count: int) -> Tensor:
+    """The same for many small contributions, added in double and returned in their dtype."""
+    return total(values.double(), index, count).to(values.dtype)
+
+
 def mean(values: Tensor, index: Tensor, count: int) -> Tensor:
     """Mean of the rows of values (N, ...) that share an index; an empty structure gives zero."""
     size = torch.bincount(index, minlength=count).clamp(min=1).to(values.dtype)

@@ -53,7 +53,7 @@ class System:
     @property
     def volume(self) -> Tensor:
         """|det cell| (S,), Å^3; meaningful where the structure is periodic along three axes."""
-        return torch.linalg.det(self.cell).abs()
+        return volumes(self.cell)
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "System":
         """Move to a device and convert floating tensors to a dtype."""
@@ -144,6 +144,11 @@ class System:
                 )
             )  # fmt: skip
         return out
+
+
+def volumes(cell: Tensor) -> Tensor:
+    """|a.(b x c)| of cells (S, 3, 3), (S,) Å^3."""
+    return (cell[:, 0] * torch.linalg.cross(cell[:, 1], cell[:, 2])).sum(1).abs()
 
 
 def _per_frame(

@@ -48,12 +48,12 @@ class TestSlabNarrow(SlabOperatorContract):
 
 
 class TestWire(WireOperatorContract):
-    coulomb, tolerance, single = Coulomb(1e-7, "reciprocal"), 3e-7, 1e-4
+    coulomb, tolerance = Coulomb(1e-7, "reciprocal"), 3e-7
     lmax = 1
 
 
 class TestOpen(OpenOperatorContract):
-    coulomb, tolerance, single = Coulomb(1e-5, "reciprocal"), 3e-5, 3e-4
+    coulomb, tolerance = Coulomb(1e-5, "reciprocal"), 3e-5
     lmax = 2
 
 

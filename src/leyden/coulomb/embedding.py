@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from leyden.checks import InputError
-from leyden.system import THINNEST, System
+from leyden.system import THINNEST, System, volumes
 
 ROUNDING = 0.1
 """|h| = sqrt(sum_a h_a^2 + (ROUNDING t)^2) where several axes are open: smooth where all atoms are on a line or point.
@@ -39,6 +39,8 @@ class Embedding:
     section: Tensor
     metric: Tensor
     open_metric: Tensor
+    bulk: bool = False
+    """Whether all structures are known to be periodic along three axes."""
 
 
 def embed(system: System, reach: Tensor, truncate: bool = True) -> Embedding:
@@ -62,7 +64,7 @@ def embed(system: System, reach: Tensor, truncate: bool = True) -> Embedding:
         cell=frame * length[:, :, None],
         axes=pbc.sum(1),
         radius=radius,
-        volume=torch.linalg.det(frame).abs() * section,
+        volume=volumes(frame) * section,
         section=section,
         metric=_periodic_metric(frame, pbc) + open_metric,
         open_metric=open_metric,
@@ -72,8 +74,8 @@ def embed(system: System, reach: Tensor, truncate: bool = True) -> Embedding:
 def _bulk(cell: Tensor) -> Embedding:
     """The given cells."""
     none, metric = torch.zeros_like(cell), (2 * math.pi) ** 2 * torch.linalg.inv(cell @ cell.mT)
-    volume, axes = torch.linalg.det(cell).abs(), torch.full_like(cell[:, 0, 0], 3, dtype=torch.long)
-    return Embedding(cell, axes, none[:, 0, 0], volume, torch.ones_like(volume), metric, none)
+    volume, axes = volumes(cell), torch.full_like(cell[:, 0, 0], 3, dtype=torch.long)
+    return Embedding(cell, axes, none[:, 0, 0], volume, torch.ones_like(volume), metric, none, bulk=True)
 
 
 def _require_cells(cell: Tensor) -> None:

@@ -22,8 +22,8 @@ from leyden.density.harmonics import multi_indices
 
 EmbeddingFor = Callable[[Sites | None], Embedding]
 """Cells for the sites alone, or that hold receivers as well."""
-WavesFor = Callable[[Tensor, Tensor], Waves]
-"""Waves for an embedding cell (S, 3, 3) and the effective width (S,) of the narrowest pair, Å."""
+WavesFor = Callable[[Tensor, Tensor, int], Waves]
+"""Waves for a cell (S, 3, 3), the effective width (S,) of the narrowest pair, Å, and the highest lmax."""
 
 
 class Fourier(Term):
@@ -33,8 +33,8 @@ class Fourier(Term):
         self.sites, self.embed_for, self.waves_for, self.widened = sites, embed_for, waves_for, widened
         embedding = embed_for(None)
         self.effective = self.narrowest(sites, widened)
-        self.waves = waves_for(embedding.cell, self.effective)
-        self.green = both_parts(green.weights(self.waves, embedding))
+        self.waves = waves_for(embedding.cell.to(self.effective), self.effective, sites.order)
+        self.green = both_parts(green.weights(self.waves, embedding).to(self.effective))
         self.on_lattice = OnLattice(sites, widened, self.waves, embedding)
 
     @staticmethod
@@ -46,7 +46,7 @@ class Fourier(Term):
     def energy(self, coefficients: Tensor) -> Tensor:
         """1/2 <S|G|S> of each structure, (S,) eV."""
         amplitude = self.on_lattice.amplitude(coefficients)
-        return 0.5 * segment.total(self.green * amplitude * amplitude, self.waves.owner, self.sites.count).sum(1)
+        return 0.5 * segment.energy(self.green * amplitude * amplitude, self.waves.owner, self.sites.count).sum(1)
 
     def apply(self, coefficients: Tensor) -> Tensor:
         """A^T G A c, (M, n)."""
@@ -57,8 +57,8 @@ class Fourier(Term):
         narrowest = self.narrowest(receivers, self.widened)
         effective = ((self.effective**2 + narrowest.clamp(max=self.effective) ** 2) / 2).sqrt()
         embedding = self.embed_for(receivers)
-        waves = self.waves_for(embedding.cell, effective)
-        weights = both_parts(green.weights(waves, embedding))
+        waves = self.waves_for(embedding.cell.to(effective), effective, max(self.sites.order, receivers.order))
+        weights = both_parts(green.weights(waves, embedding).to(effective))
         source, target = (OnLattice(s, self.widened, waves, embedding) for s in (self.sites, receivers))
         return target.felt(weights * source.amplitude(coefficients))
 
@@ -68,11 +68,13 @@ class OnLattice:
 
     def __init__(self, sites: Sites, widened: float, waves: Waves, embedding: Embedding) -> None:
         self.order, self.index = sites.order, sites.index
-        inverse = torch.linalg.inv(embedding.cell)
-        self.s = torch.einsum("na,nad->nd", sites.positions, inverse[sites.index])
+        precise = torch.linalg.inv(embedding.cell)
+        inverse = precise.to(sites.positions)
+        self.s = _fractional(sites.positions, inverse, sites.index)
+        exact = _fractional(sites.positions.detach().double(), precise.detach().double(), sites.index)
         values, kind = sites.widths.clamp(min=widened).unique(return_inverse=True)
-        self.lattice: Lattice = waves.at(self.s.detach(), sites.index, kind, len(values))
-        square = green.square(waves, embedding)
+        self.lattice: Lattice = waves.at(exact, sites.index, kind, len(values))
+        square = green.square(waves, embedding).to(values)
         self.damping = both_parts(torch.exp(-0.5 * values[:, None] ** 2 * square))
         self.chain = chain_rule(inverse, self.order)
 
@@ -87,6 +89,10 @@ class OnLattice:
         """The transpose: (K, 2) -> (M, n)."""
         out = gather(self.damping * amplitude, self.s, self.lattice, self.order)
         return torch.einsum("mb,mab->ma", out, self.chain[self.index]) if self.order else out
+
+
+def _fractional(positions: Tensor, inverse: Tensor, index: Tensor) -> Tensor:
+    return torch.einsum("na,nad->nd", positions, inverse[index])
 
 
 def both_parts(weights: Tensor) -> Tensor:

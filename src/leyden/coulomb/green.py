@@ -25,25 +25,26 @@ from leyden.units import COULOMB
 
 
 def square(waves: Waves, embedding: Embedding) -> Tensor:
-    """k^2 of all waves, (K,) 1/Å^2."""
+    """k^2 of all waves, (K,) 1/Å^2, in the dtype of the embedding."""
     return waves.quadratic(embedding.metric)
 
 
 def weights(waves: Waves, embedding: Embedding) -> Tensor:
-    """G of all waves with their multiplicity, (K,) eV/e^2; twice differentiable in the embedding."""
+    """G of all waves with their multiplicity, (K,) eV/e^2; twice differentiable in the embedding, and of its dtype."""
+    scale = waves.multiplicity * (COULOMB / embedding.volume)[waves.owner]
+    if embedding.bulk:
+        return scale * 4 * math.pi * _inverse(square(waves, embedding))
     along = waves.quadratic(embedding.metric - embedding.open_metric)
     across = waves.quadratic(embedding.open_metric)
     axes = embedding.axes[waves.owner]
     kernel = torch.zeros_like(along)
     for count, form in enumerate((_open, _wire, _slab, _crystal)):
         chosen = (axes == count).nonzero().squeeze(1)
-        if len(chosen) == len(axes):
-            kernel = form(along, across, embedding.radius[waves.owner], embedding.section[waves.owner])
-        elif len(chosen):
+        if len(chosen):
             owner = waves.owner[chosen]
             radius, section = embedding.radius[owner], embedding.section[owner]
             kernel = kernel.index_copy(0, chosen, form(along[chosen], across[chosen], radius, section))
-    return waves.multiplicity * (COULOMB / embedding.volume)[waves.owner] * kernel
+    return scale * kernel
 
 
 def _crystal(along: Tensor, across: Tensor, radius: Tensor, section: Tensor) -> Tensor:

@@ -30,7 +30,10 @@ class Waves(ABC):
 
     @abstractmethod
     def at(self, s: Tensor, index: Tensor, kind: Tensor, kinds: int) -> "Lattice":
-        """The map of sites at s (M, 3), in structures index (M,), of the kinds (M,) out of `kinds`."""
+        """The map of sites at s (M, 3), in structures index (M,), of the kinds (M,) out of `kinds`.
+
+        s may be more precise than the map, which has the dtype of the waves: a phase is s times a large integer.
+        """
 
 
 class Lattice(ABC):

@@ -59,7 +59,7 @@ class Mesh(Lattice):
         self.grid, self.kinds, self.sites, self.site = grid, kinds, len(s), site
         self.sizes = grid.sizes[mesh]
         v = (s - s.floor())[self.site] * self.sizes + grid.order / 2
-        self.x = v - v.floor()
+        self.x = (v - v.floor()).to(grid.batches[0].transfer.dtype)
         node = torch.arange(grid.order, device=s.device) - v.floor().long()[..., None]
         self.x_node, self.y_node, self.z_node = (node % self.sizes[..., None]).unbind(1)
         per_mesh = grid.sizes.prod(1)

@@ -50,13 +50,19 @@ class Plan:
         return axes < BULK and self.images == "truncated"
 
     def embed(self, system: System, truncates: bool, receivers: Sites | None = None) -> Embedding:
-        """The cells of the lattice sums, which hold receivers as well as the atoms."""
+        """The cells of the lattice sums, which hold receivers as well as the atoms.
+
+        Cut kernels oscillate as cos(k R), which single precision does not resolve: their cells are in double.
+        """
         bases = [self.basis] if receivers is None else [self.basis, receivers.basis]
         widest = torch.full_like(system.charge, max(self.widened, *(basis.widest for basis in bases)))
         reach = tune.reach(self.accuracy, widest, max(basis.lmax for basis in bases))
         if receivers is not None:
             positions = torch.cat([system.positions, receivers.positions])
             system = replace(system, positions=positions, index=torch.cat([system.index, receivers.index]))
+        if truncates:
+            system = replace(system, positions=system.positions.double(), cell=system.cell.double())
+            reach = reach.double()
         return embed(system, reach, truncates)
 
     def costs(self, system: System) -> dict[str, cost.Cost]:
@@ -127,12 +133,12 @@ class Plan:
         return boundary.slab(system, self.accuracy) if axes == SLAB else boundary.box(system)
 
     def _waves_for(self, method: str) -> WavesFor:
-        lmax, accuracy = self.basis.lmax, self.accuracy
+        accuracy = self.accuracy
 
-        def plane_waves(cell: Tensor, width: Tensor) -> Waves:
+        def plane_waves(cell: Tensor, width: Tensor, lmax: int) -> Waves:
             return PlaneWaves(cell, tune.reciprocal_cutoff(accuracy, width, width, lmax))
 
-        def grid(cell: Tensor, width: Tensor) -> Waves:
+        def grid(cell: Tensor, width: Tensor, lmax: int) -> Waves:
             return Grid(cell, *plan(accuracy, width, lmax))
 
         return plane_waves if method == "reciprocal" else grid

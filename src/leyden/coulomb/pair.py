@@ -25,8 +25,8 @@ POINT = 0.02
 CLOSEST = 0.25
 FIRST, SECOND, SHARE = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2], [1.0, 0.5, 0.5, 1.0, 0.5, 1.0]
 """Rows and columns of the second-order coefficients, and which part of one belongs to the entry of the matrix."""
-FACTOR = (1.0, 1.0, 1.0 / 3.0)
-"""<phi_lm|V|phi_lm> at r = 0 in units of B_l."""
+SELF = (1.0, 1.0 / 3.0, 1.0 / 15.0)
+"""1 / ((2 l + 1) (2 l - 1)!!)."""
 
 
 class Boys(torch.autograd.Function):
@@ -84,6 +84,16 @@ def kernels(square: Tensor, exponent: Tensor, count: int) -> list[Tensor]:
     for n in range(count):
         out.append(prefactor * boys[n])
         prefactor = prefactor * 2.0 * exponent * exponent
+    return out
+
+
+def point_kernels(square: Tensor, count: int) -> list[Tensor]:
+    """The same of two points, B_n = k_e (2n - 1)!! / r^(2n + 1); 0 at r = 0."""
+    apart = square > 0
+    inverse = torch.where(apart, 1.0 / torch.where(apart, square, torch.ones_like(square)), torch.zeros_like(square))
+    out = [COULOMB * torch.where(apart, torch.where(apart, inverse, torch.ones_like(inverse)).sqrt(), inverse)]
+    for n in range(count - 1):
+        out.append((2 * n + 1) * inverse * out[-1])
     return out
 
 
@@ -153,10 +163,14 @@ def _turned(source: Tensor, r: Tensor) -> Tensor:
 
 
 def self_interaction(widths: Tensor, lmax: int) -> Tensor:
-    """T at r = 0 for Gaussians of widths (M,) Å: (M, (lmax + 1)^2), eV/e^2 Å^-2l; 0 for points."""
-    b = kernels(torch.zeros_like(widths), exponents(widths, widths), 2 * lmax + 1)
-    rows = [b[degree] * FACTOR[degree] for degree in range(lmax + 1) for _ in range(2 * degree + 1)]
-    return torch.stack(rows, 1) * (widths > 0)[:, None]
+    """T at r = 0 for Gaussians of widths (M,) Å: (M, (lmax + 1)^2), eV/e^2 Å^-2l; 0 for points.
+
+    B_l = 2/sqrt(pi) a (2 a^2)^l / (2 l + 1) at r = 0, and <phi_lm|V|phi_lm> = B_l / (2 l - 1)!!.
+    """
+    a = exponents(widths, widths)
+    b = 2.0 / math.sqrt(math.pi) * COULOMB * a * (widths > 0)
+    rows = [b * (2.0 * a * a) ** degree * SELF[degree] for degree in range(lmax + 1) for _ in range(2 * degree + 1)]
+    return torch.stack(rows, 1)
 
 
 def on_coefficients(own: Tensor) -> Tensor:

@@ -33,10 +33,7 @@ class Interaction:
 
     def kernels(self, square: Tensor, first: Tensor, second: Tensor, count: int) -> list[Tensor]:
         """B_0 ... B_{count-1} for squared distances (P,) and widths (P,)."""
-        whole = pair.kernels(square, pair.exponents(first, second), count)
-        if self.points:
-            apart = ((first + second > 0) | (square > 0)).to(square.dtype)
-            whole = [b * apart for b in whole]
+        whole = self._whole(square, first, second, count)
         if self.widened == 0.0:
             return whole
         wide = pair.exponents(first.clamp(min=self.widened), second.clamp(min=self.widened))
@@ -45,6 +42,13 @@ class Interaction:
         return [
             torch.stack([math.comb(n, k) * rest[k] * taper[n - k] for k in range(n + 1)]).sum(0) for n in range(count)
         ]
+
+    def _whole(self, square: Tensor, first: Tensor, second: Tensor, count: int) -> list[Tensor]:
+        if self.points and len(first) == len(second) == 1 and not (first + second).any():
+            return pair.point_kernels(square, count)
+        whole = pair.kernels(square, pair.exponents(first, second), count)
+        apart = ((first + second > 0) | (square > 0)).to(square.dtype) if self.points else None
+        return whole if apart is None else [b * apart for b in whole]
 
     def own(self, widths: Tensor, order: int) -> Tensor:
         """T at r = 0 for coefficients, (M, 1, 4 or 10); a point's own infinite energy is left out."""
@@ -70,7 +74,7 @@ class PairSum(Term):
         felt = pair.potential(coefficients[second], self.pairs.vectors, self.kernels, sites.order)
         mutual = (coefficients[first] * felt).sum(1)
         own = 0.5 * (coefficients * self.own * coefficients).sum(1)
-        return segment.total(mutual, sites.index[first], sites.count) + segment.total(own, sites.index, sites.count)
+        return segment.energy(mutual, sites.index[first], sites.count) + segment.energy(own, sites.index, sites.count)
 
     def apply(self, coefficients: Tensor) -> Tensor:
         """V c, (M, n)."""

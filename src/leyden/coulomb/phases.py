@@ -45,16 +45,18 @@ class Slab(NamedTuple):
 class Phases(Lattice):
     """Sites at s (M, 3), of group (M,) = kind x structures + structure, padded to groups of one length."""
 
-    def __init__(self, slabs: list[Slab], s: Tensor, group: Tensor, kinds: int, structures: int) -> None:
+    def __init__(
+        self, slabs: list[Slab], s: Tensor, group: Tensor, kinds: int, structures: int, dtype: torch.dtype
+    ) -> None:
         self.slabs, self.kinds, self.groups = slabs, kinds, kinds * structures
-        self.signs = s.new_tensor(_SIGNS)
+        self.signs = torch.tensor(_SIGNS, dtype=dtype, device=s.device)
         size = torch.bincount(group, minlength=self.groups)
         self.longest = int(size.max())
         order = torch.argsort(group, stable=True)
         rank = torch.arange(len(s), device=s.device) - (size.cumsum(0) - size)[group[order]]
         self.slot = torch.empty_like(order).index_copy_(0, order, group[order] * self.longest + rank)
         top = max(max(slab.stop, slab.k_count, slab.l_count) for slab in slabs)
-        self.derivatives = [_powers(self._pad(s - s.round()), top)]
+        self.derivatives = [_powers(self._pad(s - s.round()), top).to(dtype)]
 
     def spread(self, coefficients: Tensor, order: int) -> Tensor:
         """S = A c, (kinds, K, 2)."""
@@ -155,7 +157,7 @@ def _powers(s: Tensor, count: int) -> Tensor:
     while powers.shape[2] < count:
         powers = torch.cat([powers, powers[:, :, : count - powers.shape[2]] * step], 2)
         step = step * step
-    return torch.stack([powers.real, powers.imag], 2).to(s.dtype)
+    return torch.stack([powers.real, powers.imag], 2)
 
 
 def _turned(functions: Tensor) -> Tensor:

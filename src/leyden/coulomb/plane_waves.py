@@ -34,11 +34,12 @@ class PlaneWaves(Waves):
 
     def quadratic(self, metric: Tensor) -> Tensor:
         """m.metric.m, (K,)."""
-        return (metric.flatten(1) @ self.products).flatten()
+        return (metric.flatten(1) @ self.products.to(metric.dtype)).flatten()
 
     def at(self, s: Tensor, index: Tensor, kind: Tensor, kinds: int) -> "Phases":
         """The map of sites at s (M, 3), in structures index (M,), of the kinds (M,) out of `kinds`."""
-        return Phases(self.slabs, s.detach(), kind * self.structures + index, kinds, self.structures)
+        s, dtype = s.detach(), self.multiplicity.dtype
+        return Phases(self.slabs, s, kind * self.structures + index, kinds, self.structures, dtype)
 
 
 def taper(square: Tensor, cutoff: Tensor) -> Tensor:

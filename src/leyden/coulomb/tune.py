@@ -31,8 +31,11 @@ def widened(basis: GaussianBasis) -> float:
 
 
 def pair_cutoff(accuracy: float, width: float, lmax: int) -> float:
-    """Distance (Å) beyond which two Gaussians of a width are points: the error falls as exp(-r^2 / 4 sigma^2)."""
-    return 2.0 * width * math.sqrt(-math.log(accuracy)) * (1.0 + 0.06 * lmax) / PAIR_TAPER_START
+    """Distance (Å) beyond which two Gaussians of a width are points: the error falls as exp(-r^2 / 4 sigma^2).
+
+    Higher multipoles see derivatives of the taper, too.
+    """
+    return 2.0 * width * math.sqrt(2.0 * lmax - math.log(accuracy)) / PAIR_TAPER_START
 
 
 def reach(accuracy: float, width: Tensor, lmax: int) -> Tensor:

@@ -91,7 +91,7 @@ class OperatorCase(ABC):
     @property
     def coarse(self) -> Coulomb:
         """A cheaper one, for what holds to roundoff whatever the accuracy."""
-        return replace(self.coulomb, accuracy=1e-2)
+        return replace(self.coulomb, accuracy=1e-3)
 
     def anywhere(self, system: System) -> BoundCoulomb:
         """The cheaper operator, or where it is for open structures only, the usual one elsewhere."""
