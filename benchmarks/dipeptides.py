@@ -101,7 +101,7 @@ def table(results: list[dict], theirs: dict[str, Parity], command: str) -> list[
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments(__doc__, PRESETS, 60, Path("runs/dipeptides"))
+    given = arguments(__doc__, PRESETS, 100, Path("runs/dipeptides"))
     for seed in given.seed:
         for name in given.preset:
             job = Job(name, seed, given.output / f"{name}-{seed}")

@@ -111,10 +111,10 @@ def test_parallel_plates(images: str) -> None:
 @pytest.mark.parametrize("method", ["reciprocal", "mesh"])
 def test_points_outside(method: str) -> None:
     """Lattice sums of a charged molecule give the potential far outside of it as well."""
-    density, index, basis = multipoles(1.0, 2), torch.zeros(3, dtype=torch.long), GaussianBasis(WIDTHS, 2)
-    points = torch.tensor([[1.0, 1.0, 5.0], [12.0, -3.0, 1.0], [-14.0, 17.0, 11.0]], dtype=torch.float64)
+    density, index, basis = multipoles(1.0, 1), torch.zeros(3, dtype=torch.long), GaussianBasis(0.8, 1)
+    points = torch.tensor([[1.0, 1.0, 5.0], [8.0, -3.0, 1.0], [-4.0, 6.0, 7.0]], dtype=torch.float64)
     exact, found = (
-        Coulomb(1e-5, m).bind(System.from_ase(MOLECULE), basis).at(density, points, index) for m in ("direct", method)
+        Coulomb(1e-4, m).bind(System.from_ase(MOLECULE), basis).at(density, points, index) for m in ("direct", method)
     )
     assert (found - exact).abs().max() < 1e-3
     assert exact.abs().min() > 0.3
