@@ -76,7 +76,7 @@ def dynamics(best: Path, start: Path, steps: int, folder: Path) -> dict:
     bonds = [a.get_all_distances(mic=True)[np.ix_(a.numbers == 8, a.numbers == 1)] for a in later]
     return {
         "command": "leyden md run/best start.xyz " + " ".join(command[6:-2]),
-        "printed": printed.splitlines(),
+        "printed": [line.replace(str(folder), "runs/water_box") for line in printed.splitlines()],
         "ns_per_day": float(next(line.split()[0] for line in printed.splitlines() if line.endswith("ns/day"))),
         "picoseconds": float(frames[-1].info["time_ps"]),
         "temperature": float(np.mean([a.get_temperature() for a in later])),

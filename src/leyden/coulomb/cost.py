@@ -13,15 +13,15 @@ from torch import Tensor
 
 from leyden.checks import InputError
 
-PAIR = 40e-9
+PAIR = 110e-9
 """Seconds for energy and forces of one pair of charges in a direct sum."""
-WAVE = 0.25e-9
+WAVE = 1.6e-9
 """Seconds for one site and one plane wave."""
-NODE = 12e-9
+NODE = 15e-9
 """Seconds for one site and one node of its splines."""
-TRANSFORM = 3e-9
+TRANSFORM = 2e-9
 """Seconds for one node of the mesh and one bit of its number."""
-START = {"direct": 0.2e-3, "reciprocal": 0.8e-3, "mesh": 1.5e-3}
+START = {"direct": 0.5e-3, "reciprocal": 2.9e-3, "mesh": 3.2e-3}
 """Seconds for an empty sum."""
 PAIR_NUMBERS, WAVE_NUMBERS, NODE_NUMBERS = 30, 10, 12
 """Numbers kept for each pair, wave and node, energy and forces together; higher multipoles need up to twice of it."""
