@@ -29,9 +29,9 @@ def shaped(name: str, tensor: Tensor, *shape: int | None) -> Tensor:
 
 def finite(name: str, tensor: Tensor) -> Tensor:
     """Return the tensor, or raise InputError if any entry is NaN or infinite, naming the first."""
-    bad = ~torch.isfinite(tensor)
-    if bad.any():
-        where = tuple(bad.nonzero()[0].tolist())
+    fine = torch.isfinite(tensor)
+    if not fine.all():
+        where = tuple((~fine).nonzero()[0].tolist())
         raise InputError(
             f"{name}: expected finite numbers, got {tensor[where].item()} at index {where};"
             " remove or repair that entry."

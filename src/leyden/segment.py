@@ -17,6 +17,16 @@ def energy(values: Tensor, index: Tensor, count: int) -> Tensor:
     return total(values.double(), index, count).to(values.dtype)
 
 
+def dot(first: Tensor, second: Tensor) -> Tensor:
+    """Sum of all products, added in double and returned in their dtype."""
+    return torch.dot(first.flatten().double(), second.flatten().double()).to(first.dtype)
+
+
+def each(values: Tensor, index: Tensor) -> Tensor:
+    """The row of values (count, ...) that belongs to every index (N,); a single row stays one, for broadcasting."""
+    return values if len(values) == 1 else values[index]
+
+
 def mean(values: Tensor, index: Tensor, count: int) -> Tensor:
     """Mean of the rows of values (N, ...) that share an index; an empty structure gives zero."""
     size = torch.bincount(index, minlength=count).clamp(min=1).to(values.dtype)

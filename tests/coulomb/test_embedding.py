@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from leyden.coulomb.embedding import embed
+from leyden.coulomb.embedding import embed, embed_given
 from leyden.system import System
 from leyden.testing.numeric import random
 
@@ -36,7 +36,7 @@ def cells(seed: int = 2) -> Tensor:
 def test_cell(truncate: bool) -> None:
     """Periodic vectors are kept, open ones orthogonal to all others; volume, section and metrics belong to the cell."""
     system = batch(cells())
-    embedding = embed(system, REACH, truncate)
+    embedding = embed(system, REACH) if truncate else embed_given(system)
     pbc = system.pbc if truncate else torch.ones_like(system.pbc)
     gram = embedding.cell @ embedding.cell.mT
     length = gram.diagonal(dim1=1, dim2=2).sqrt()

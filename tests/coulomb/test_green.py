@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from leyden.checks import InputError
-from leyden.coulomb.embedding import embed
-from leyden.coulomb.green import square, weights
+from leyden.coulomb import green
+from leyden.coulomb.embedding import Embedding, embed, embed_given
+from leyden.coulomb.green import square
 from leyden.coulomb.lattice import Lattice, Waves
 from leyden.system import System
 from leyden.testing.numeric import close, derivatives_of, random
@@ -47,6 +48,11 @@ class Box(Waves):
         raise NotImplementedError
 
 
+def weights(waves: Waves, embedding: Embedding) -> Tensor:
+    """G of all waves."""
+    return green.weights(waves, embedding, square(waves, embedding))
+
+
 def structure(pbc: list[bool], positions: Tensor = POSITIONS, cell: Tensor = CELL) -> System:
     """One structure; its charges are given apart."""
     one, index = torch.ones(len(positions), dtype=torch.long), torch.zeros(len(positions), dtype=torch.long)
@@ -59,7 +65,7 @@ def charges(kind: str) -> Tensor:
 
 def energy(system: System, q: Tensor, reach: Tensor = REACH, truncate: bool = True) -> Tensor:
     """1/2 sum_k G |S|^2 exp(-sigma^2 k^2) of one structure, eV, all waves with exp(-sigma^2 k^2) > 1e-14."""
-    embedding = embed(system, reach, truncate)
+    embedding = embed(system, reach) if truncate else embed_given(system)
     largest = math.sqrt(14 * math.log(10)) / SIGMA
     lengths = torch.linalg.vector_norm(embedding.cell.detach()[0], dim=1)
     waves = Box([int(largest * length / (2 * math.pi)) + 1 for length in lengths.tolist()])
@@ -228,4 +234,4 @@ def test_untruncated_needs_a_cell() -> None:
     """A cell without extent along an open axis is an error that says so."""
     flat = CELL * torch.tensor([1.0, 1.0, 0.0])
     with pytest.raises(InputError, match=r"three independent vectors.*structure 1"):
-        embed(System.join([structure(SLAB), structure(SLAB, cell=flat)]), REACH.expand(2), truncate=False)
+        embed_given(System.join([structure(SLAB), structure(SLAB, cell=flat)]))

@@ -56,6 +56,8 @@ class BoundCoulomb:
     def energy(self, density: Tensor) -> Tensor:
         """1/2 <p|V|p> of each structure, (S,) eV. Raises InputError for a charged cell where charged='error'."""
         self._check(density)
+        if len(self.groups) == 1:
+            return self.groups[0].energy(density)
         out = density.new_zeros(self.system.count)
         for group in self.groups:
             out = out.index_add(0, group.structures, group.energy(density))

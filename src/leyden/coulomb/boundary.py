@@ -7,7 +7,6 @@ With the charge Q, the dipole M = sum_i (q_i r_i + mu_i) and a second moment T =
 
 | correction | D | W | w | g |
 |---|---|---|---|---|
-| background of a charged cell (Hudson-Vogl convention of k = 0) | 0 | 0 | 1 | 0 |
 | sphere in a medium of permittivity eps (de Leeuw et al., Proc. R. Soc. A 373, 27) | 1/(2 eps + 1) | 0 | 1 | 0 |
 | slab of normal n, cell height L (Ballenegger et al., J. Chem. Phys. 131, 094107) | n n | n n | 1 | L^2/12 |
 | molecule in a cubic box of edge L (Makov & Payne, Phys. Rev. B 51, 4014) | 1/3 | 1/3 | 1 | -alpha L^2/(4 pi) |
@@ -42,8 +41,8 @@ class Moments:
     volume: Tensor
 
 
-def background(system: System, permittivity: float = math.inf) -> Moments:
-    """Charged or neutral 3D cells, in surroundings of a relative permittivity; a conductor is infinite."""
+def sphere(system: System, permittivity: float) -> Moments:
+    """Charged or neutral 3D cells, in surroundings of a relative permittivity."""
     none = torch.zeros_like(system.cell)
     unit = torch.eye(3, dtype=none.dtype, device=none.device)
     return Moments(none + unit / (2.0 * permittivity + 1.0), none, none[:, 0, 0], system.volume)

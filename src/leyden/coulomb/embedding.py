@@ -43,17 +43,22 @@ class Embedding:
     """Whether all structures are known to be periodic along three axes."""
 
 
-def embed(system: System, reach: Tensor, truncate: bool = True) -> Embedding:
-    """Cells for the lattice sum of Gaussians that do not reach further than reach (S,) Å beyond a pair's distance.
+def embed_given(system: System) -> Embedding:
+    """The given cells, of structures that are taken as periodic along three axes.
 
-    truncate = False keeps the given cells and takes all structures as periodic along three axes; raises InputError for
-    a cell that cannot be.
+    Raises InputError for a cell that cannot be.
     """
-    pbc = system.pbc if truncate else torch.ones_like(system.pbc)
-    if not truncate:
-        _require_cells(system.cell)
-    if pbc.all():
-        return _bulk(system.cell)
+    cell = system.cell
+    if not bool(system.pbc.all()):
+        _require_cells(cell)
+    none, metric = torch.zeros_like(cell), (2 * math.pi) ** 2 * torch.linalg.inv(cell @ cell.mT)
+    volume, axes = volumes(cell), torch.full_like(cell[:, 0, 0], 3, dtype=torch.long)
+    return Embedding(cell, axes, none[:, 0, 0], volume, torch.ones_like(volume), metric, none, bulk=True)
+
+
+def embed(system: System, reach: Tensor) -> Embedding:
+    """Cells for the lattice sum of Gaussians that do not reach further than reach (S,) Å beyond a pair's distance."""
+    pbc = system.pbc
     frame = _frame(system.cell, pbc)
     extent = _extent(system, frame, pbc)
     radius = _diagonal(extent, pbc, reach) + reach
@@ -69,13 +74,6 @@ def embed(system: System, reach: Tensor, truncate: bool = True) -> Embedding:
         metric=_periodic_metric(frame, pbc) + open_metric,
         open_metric=open_metric,
     )
-
-
-def _bulk(cell: Tensor) -> Embedding:
-    """The given cells."""
-    none, metric = torch.zeros_like(cell), (2 * math.pi) ** 2 * torch.linalg.inv(cell @ cell.mT)
-    volume, axes = volumes(cell), torch.full_like(cell[:, 0, 0], 3, dtype=torch.long)
-    return Embedding(cell, axes, none[:, 0, 0], volume, torch.ones_like(volume), metric, none, bulk=True)
 
 
 def _require_cells(cell: Tensor) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from leyden import segment
 from leyden.coulomb import green
 from leyden.coulomb.embedding import Embedding
 from leyden.coulomb.lattice import Lattice, Waves
+from leyden.coulomb.quadratic import quadratic
 from leyden.coulomb.sites import Sites
 from leyden.coulomb.spread import gather, spread
 from leyden.coulomb.term import Term
@@ -34,8 +34,9 @@ class Fourier(Term):
         embedding = embed_for(None)
         self.effective = self.narrowest(sites, widened)
         self.waves = waves_for(embedding.cell.to(self.effective), self.effective, sites.order)
-        self.green = both_parts(green.weights(self.waves, embedding).to(self.effective))
-        self.on_lattice = OnLattice(sites, widened, self.waves, embedding)
+        k2 = green.square(self.waves, embedding)
+        self.on_lattice = OnLattice(sites, widened, self.waves, embedding, k2)
+        self.weights = interaction(self.waves, embedding, k2, self.on_lattice, self.on_lattice)
 
     @staticmethod
     def narrowest(sites: Sites, widened: float) -> Tensor:
@@ -46,11 +47,11 @@ class Fourier(Term):
     def energy(self, coefficients: Tensor) -> Tensor:
         """1/2 <S|G|S> of each structure, (S,) eV."""
         amplitude = self.on_lattice.amplitude(coefficients)
-        return 0.5 * segment.energy(self.green * amplitude * amplitude, self.waves.owner, self.sites.count).sum(1)
+        return quadratic(self.weights, amplitude, self.waves.owner, self.sites.count)
 
     def apply(self, coefficients: Tensor) -> Tensor:
         """A^T G A c, (M, n)."""
-        return self.on_lattice.felt(self.green * self.on_lattice.amplitude(coefficients))
+        return self.on_lattice.felt(self.weights * self.on_lattice.amplitude(coefficients))
 
     def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
         """What receivers feel; those outside the structure need a larger cell, and narrow ones more waves."""
@@ -58,24 +59,26 @@ class Fourier(Term):
         effective = ((self.effective**2 + narrowest.clamp(max=self.effective) ** 2) / 2).sqrt()
         embedding = self.embed_for(receivers)
         waves = self.waves_for(embedding.cell.to(effective), effective, max(self.sites.order, receivers.order))
-        weights = both_parts(green.weights(waves, embedding).to(effective))
-        source, target = (OnLattice(s, self.widened, waves, embedding) for s in (self.sites, receivers))
-        return target.felt(weights * source.amplitude(coefficients))
+        k2 = green.square(waves, embedding)
+        source, target = (OnLattice(s, self.widened, waves, embedding, k2) for s in (self.sites, receivers))
+        return target.felt(interaction(waves, embedding, k2, source, target) * source.amplitude(coefficients))
 
 
 class OnLattice:
-    """Sites on the waves."""
+    """Sites on the waves of k2 (K,), damped by their widths apart from the narrowest one, which is `width`."""
 
-    def __init__(self, sites: Sites, widened: float, waves: Waves, embedding: Embedding) -> None:
+    def __init__(self, sites: Sites, widened: float, waves: Waves, embedding: Embedding, k2: Tensor) -> None:
         self.order, self.index = sites.order, sites.index
         precise = torch.linalg.inv(embedding.cell)
         inverse = precise.to(sites.positions)
-        self.s = _fractional(sites.positions, inverse, sites.index)
-        exact = _fractional(sites.positions.detach().double(), precise.detach().double(), sites.index)
-        values, kind = sites.widths.clamp(min=widened).unique(return_inverse=True)
-        self.lattice: Lattice = waves.at(exact, sites.index, kind, len(values))
-        square = green.square(waves, embedding).to(values)
-        self.damping = both_parts(torch.exp(-0.5 * values[:, None] ** 2 * square))
+        self.s = exact = _fractional(sites.positions, inverse, sites.index)
+        if precise.dtype != torch.float64 or inverse.dtype != torch.float64:
+            exact = _fractional(sites.positions.double(), precise.double(), sites.index)
+        values, kind = _kinds(sites.widths.clamp(min=widened))
+        self.lattice: Lattice = waves.at(exact.detach(), sites.index, kind, len(values))
+        self.width = values[0]
+        broader = (values**2 - values[0] ** 2)[:, None]
+        self.damping = both_parts(torch.exp(-0.5 * broader * k2.to(values))) if len(values) > 1 else None
         self.chain = chain_rule(inverse, self.order)
 
     def amplitude(self, coefficients: Tensor) -> Tensor:
@@ -83,15 +86,32 @@ class OnLattice:
         c = coefficients
         if self.order:
             c = torch.einsum("ma,mab->mb", c, self.chain[self.index])
-        return (self.damping * spread(c, self.s, self.lattice, self.order)).sum(0)
+        each = spread(c, self.s, self.lattice, self.order)
+        return each[0] if self.damping is None else (self.damping * each).sum(0)
 
     def felt(self, amplitude: Tensor) -> Tensor:
         """The transpose: (K, 2) -> (M, n)."""
-        out = gather(self.damping * amplitude, self.s, self.lattice, self.order)
+        each = amplitude[None] if self.damping is None else self.damping * amplitude
+        out = gather(each, self.s, self.lattice, self.order)
         return torch.einsum("mb,mab->ma", out, self.chain[self.index]) if self.order else out
 
 
+def interaction(waves: Waves, embedding: Embedding, k2: Tensor, source: OnLattice, target: OnLattice) -> Tensor:
+    """G with the damping by the narrowest widths, for both parts of amplitudes: (K, 2) eV/e^2."""
+    damping = torch.exp(-0.5 * (source.width**2 + target.width**2) * k2)
+    return both_parts((green.weights(waves, embedding, k2) * damping).to(source.s))
+
+
+def _kinds(widths: Tensor) -> tuple[Tensor, Tensor]:
+    """The different widths, ascending, and which one each site has."""
+    if bool((widths == widths[0]).all()):
+        return widths[:1], torch.zeros_like(widths, dtype=torch.long)
+    return widths.unique(return_inverse=True)
+
+
 def _fractional(positions: Tensor, inverse: Tensor, index: Tensor) -> Tensor:
+    if len(inverse) == 1:
+        return positions @ inverse[0]
     return torch.einsum("na,nad->nd", positions, inverse[index])
 
 

@@ -18,6 +18,7 @@ import math
 import torch
 from torch import Tensor
 
+from leyden import segment
 from leyden.coulomb.bessel import bessel_j, bessel_k
 from leyden.coulomb.embedding import Embedding
 from leyden.coulomb.lattice import Waves
@@ -29,11 +30,11 @@ def square(waves: Waves, embedding: Embedding) -> Tensor:
     return waves.quadratic(embedding.metric)
 
 
-def weights(waves: Waves, embedding: Embedding) -> Tensor:
-    """G of all waves with their multiplicity, (K,) eV/e^2; twice differentiable in the embedding, and of its dtype."""
-    scale = waves.multiplicity * (COULOMB / embedding.volume)[waves.owner]
+def weights(waves: Waves, embedding: Embedding, k2: Tensor) -> Tensor:
+    """G of all waves of k^2 (K,) with their multiplicity, (K,) eV/e^2; twice differentiable."""
+    scale = waves.multiplicity * segment.each(COULOMB / embedding.volume, waves.owner)
     if embedding.bulk:
-        return scale * 4 * math.pi * _inverse(square(waves, embedding))
+        return scale * _inverse(k2, 4 * math.pi)
     along = waves.quadratic(embedding.metric - embedding.open_metric)
     across = waves.quadratic(embedding.open_metric)
     axes = embedding.axes[waves.owner]
@@ -48,13 +49,13 @@ def weights(waves: Waves, embedding: Embedding) -> Tensor:
 
 
 def _crystal(along: Tensor, across: Tensor, radius: Tensor, section: Tensor) -> Tensor:
-    return 4 * math.pi * _inverse(along)
+    return _inverse(along, 4 * math.pi)
 
 
 def _slab(along: Tensor, across: Tensor, radius: Tensor, section: Tensor) -> Tensor:
     cut = torch.exp(-_root(along) * radius) * torch.cos(_root(across) * radius)
     total = along + across
-    return torch.where(total > 0, 4 * math.pi * _inverse(total) * (1 - cut), -2 * math.pi * radius * radius)
+    return torch.where(total > 0, _inverse(total, 4 * math.pi) * (1 - cut), -2 * math.pi * radius * radius)
 
 
 def _wire(along: Tensor, across: Tensor, radius: Tensor, section: Tensor) -> Tensor:
@@ -63,17 +64,17 @@ def _wire(along: Tensor, across: Tensor, radius: Tensor, section: Tensor) -> Ten
     j0 = bessel_j(0, y)
     cut = torch.where(moves, x * j0 * bessel_k(1, x) - y * bessel_j(1, y) * bessel_k(0, x), j0)
     mean = math.pi * radius * radius - 2 * radius.log() * section
-    return torch.where(total > 0, 4 * math.pi * _inverse(total) * (1 - cut), mean)
+    return torch.where(total > 0, _inverse(total, 4 * math.pi) * (1 - cut), mean)
 
 
 def _open(along: Tensor, across: Tensor, radius: Tensor, section: Tensor) -> Tensor:
     cut = torch.cos(_root(across) * radius)
-    return torch.where(across > 0, 4 * math.pi * _inverse(across) * (1 - cut), 2 * math.pi * radius * radius)
+    return torch.where(across > 0, _inverse(across, 4 * math.pi) * (1 - cut), 2 * math.pi * radius * radius)
 
 
-def _inverse(x: Tensor) -> Tensor:
-    """1 / x, and 0 with all derivatives at x = 0."""
-    return torch.where(x > 0, 1 / torch.where(x > 0, x, torch.ones_like(x)), torch.zeros_like(x))
+def _inverse(x: Tensor, scale: float) -> Tensor:
+    """scale / x, and 0 with all derivatives at x = 0."""
+    return scale / x.masked_fill(x <= 0, torch.inf)
 
 
 def _root(x: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ class Waves(ABC):
     """K waves m (integer vectors) of S structures. Attributes:
 
     owner (K,): the structure of each wave; multiplicity (K,): how many waves of the full lattice it stands for (2 for
-    itself and its opposite, 1 for m = 0, 0 for a duplicate), times the smooth truncation; differentiable in the cells.
+    itself and its opposite, 1 for m = 0, 0 for a duplicate), times the smooth truncation, and times the square of what
+    the map of a mesh leaves out; differentiable in the cells.
     """
 
     owner: Tensor

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from leyden.checks import InputError
 from leyden.coulomb import boundary, cost, tune
-from leyden.coulomb.embedding import Embedding, embed
+from leyden.coulomb.background import Background
+from leyden.coulomb.embedding import Embedding, embed, embed_given
 from leyden.coulomb.fourier import Fourier, WavesFor
 from leyden.coulomb.grid import Grid, plan
 from leyden.coulomb.lattice import Waves
@@ -54,21 +55,24 @@ class Plan:
 
         Cut kernels oscillate as cos(k R), which single precision does not resolve: their cells are in double.
         """
+        if not truncates:
+            return embed_given(system)
         bases = [self.basis] if receivers is None else [self.basis, receivers.basis]
         widest = torch.full_like(system.charge, max(self.widened, *(basis.widest for basis in bases)))
         reach = tune.reach(self.accuracy, widest, max(basis.lmax for basis in bases))
         if receivers is not None:
             positions = torch.cat([system.positions, receivers.positions])
             system = replace(system, positions=positions, index=torch.cat([system.index, receivers.index]))
-        if truncates:
-            system = replace(system, positions=system.positions.double(), cell=system.cell.double())
-            reach = reach.double()
-        return embed(system, reach, truncates)
+        system = replace(system, positions=system.positions.double(), cell=system.cell.double())
+        return embed(system, reach.double())
 
     def costs(self, system: System) -> dict[str, cost.Cost]:
         """Of each method for each structure."""
         basis = self.basis
-        narrowest = Fourier.narrowest(Sites.of(system, basis), self.widened)
+        if basis.narrowest == basis.widest:
+            narrowest = torch.full_like(system.charge, max(basis.widest, self.widened))
+        else:
+            narrowest = Fourier.narrowest(Sites.of(system, basis), self.widened)
         given = self.images == "corrected" or bool(system.pbc.all())
         with torch.no_grad():
             volume = system.volume if given else self.embed(system, True).volume
@@ -114,23 +118,27 @@ class Plan:
         if method == "direct":
             return [PairSum(sites, AllPairs(), Interaction(points))]
         truncates = self.truncates(axes)
-        wide = replace(sites, widths=sites.widths.clamp(min=self.widened))
+        wide = replace(sites, widths=sites.widths.clamp(min=self.widened)) if self.widened else sites
         terms: list[Term] = [
             Fourier(wide, partial(self.embed, system, truncates), self._waves_for(method), self.widened)
         ]
         if not truncates:
-            moments = self._moments(system, axes)
-            terms.append(boundary.Correction(wide, moments, self.widened))
+            terms.append(self._correction(system, wide, axes))
             system = replace(system, pbc=torch.ones_like(system.pbc))
         if self.widened > 0.0:
             cutoff = tune.pair_cutoff(self.accuracy, self.widened, self.basis.lmax)
             terms.append(PairSum(sites, ClosePairs(system, cutoff), Interaction(points, self.widened, cutoff)))
         return terms
 
-    def _moments(self, system: System, axes: int) -> boundary.Moments:
+    def _correction(self, system: System, sites: Sites, axes: int) -> Term:
+        """What a 3D-periodic sum needs beside it."""
+        if axes == BULK and math.isinf(self.surroundings):
+            return Background(sites, system.volume, self.widened)
         if axes == BULK:
-            return boundary.background(system, self.surroundings)
-        return boundary.slab(system, self.accuracy) if axes == SLAB else boundary.box(system)
+            moments = boundary.sphere(system, self.surroundings)
+        else:
+            moments = boundary.slab(system, self.accuracy) if axes == SLAB else boundary.box(system)
+        return boundary.Correction(sites, moments, self.widened)
 
     def _waves_for(self, method: str) -> WavesFor:
         accuracy = self.accuracy
