@@ -2,7 +2,7 @@
 
 In a fresh environment (CPU build of torch first, if no CUDA is wanted), then at the root of the project:
 
-    pip install -c benchmarks/constraints-coulomb.txt -e ".[train,viz]" \
+    pip install -c benchmarks/constraints-coulomb.txt -e ".[train,viz,fast]" \
         torch-pme nvalchemi-toolkit-ops mlipops openmm matplotlib
     python benchmarks/coulomb.py [--dtype float32] [--device cuda] [--threads 2] [--sizes 192 648] [--only-table]
 

@@ -82,7 +82,7 @@ def test_points_are_narrow_gaussians(lmax: int, pbc: list[bool]) -> None:
 @pytest.mark.parametrize("lmax", [0, 2])
 def test_point_among_gaussians(lmax: int, pbc: bool) -> None:
     """E = E_point + E_Gaussians + <point|V|Gaussians>, with the last from what the point feels of the others."""
-    coulomb, basis = Coulomb(1e-11), GaussianBasis({11: 0.0, 17: 0.6, 8: 0.9}, lmax)
+    coulomb, basis = Coulomb(1e-12), GaussianBasis({11: 0.0, 17: 0.6, 8: 0.9}, lmax)
     system = System.from_ase(Atoms(FRAMES[1], pbc=pbc))
     density = torch.cat([torch.tensor(CHARGES[4:]).double()[:, None], 0.3 * random(0, 3, (lmax + 1) ** 2 - 1)], 1)
     (point,), (others,) = (part.split(1) for part in (density[2:], density[:2][None]))

@@ -8,7 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 CORE = ("leyden", "torch", "numpy", "scipy", "ase", "vesin", "pydantic", "safetensors")
-EXTRAS = {"train": ("lightning", "torchmetrics"), "viz": ("plotly",), "data": ("pyscf", "pyscf-dispersion", "tblite")}
+EXTRAS = {
+    "train": ("lightning", "torchmetrics"),
+    "viz": ("plotly",),
+    "fast": ("numba",),
+    "data": ("pyscf", "pyscf-dispersion", "tblite"),
+}
 
 
 def info() -> None:

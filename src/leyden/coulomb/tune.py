@@ -12,7 +12,7 @@ TAPER_START = 0.92
 PAIR_TAPER_START = 0.9
 """The same for the distances of the pair part."""
 NARROW = 0.4
-SPLIT = 0.9
+SPLIT = 0.6
 """Å; where a basis has widths below NARROW, the lattice sum takes them for SPLIT, and close pairs add the rest."""
 
 
@@ -35,7 +35,7 @@ def pair_cutoff(accuracy: float, width: float, lmax: int) -> float:
 
     Higher multipoles see derivatives of the taper, too.
     """
-    return 2.0 * width * math.sqrt(2.0 * lmax - math.log(accuracy)) / PAIR_TAPER_START
+    return 2.0 * width * math.sqrt(3.0 * lmax - math.log(accuracy)) / PAIR_TAPER_START
 
 
 def reach(accuracy: float, width: Tensor, lmax: int) -> Tensor:
