@@ -17,12 +17,14 @@ PAIR = 110e-9
 """Seconds for energy and forces of one pair of charges in a direct sum."""
 WAVE = 1.6e-9
 """Seconds for one site and one plane wave."""
-NODE = 15e-9
-"""Seconds for one site and one node of its splines."""
-TRANSFORM = 2e-9
+NODE = {True: 2e-9, False: 6e-9}
+"""Seconds for one site and one node of its splines, in compiled loops or not."""
+TRANSFORM = 2.5e-9
 """Seconds for one node of the mesh and one bit of its number."""
-START = {"direct": 0.5e-3, "reciprocal": 2.9e-3, "mesh": 3.2e-3}
+START = {"direct": 0.5e-3, "reciprocal": 2.3e-3, "mesh": 1.9e-3}
 """Seconds for an empty sum."""
+INEXACT = 1.5
+"""How much cheaper a mesh must be: plane waves are invariant to translations to roundoff, a mesh to the accuracy."""
 PAIR_NUMBERS, WAVE_NUMBERS, NODE_NUMBERS = 30, 10, 12
 """Numbers kept for each pair, wave and node, energy and forces together; higher multipoles need up to twice of it."""
 SMALL = 200
@@ -51,10 +53,10 @@ def reciprocal(sites: np.ndarray, volume: np.ndarray, cutoff: np.ndarray) -> Cos
     return Cost(START["reciprocal"] + WAVE * waves * sites, WAVE_NUMBERS * waves)
 
 
-def mesh(sites: np.ndarray, volume: np.ndarray, spacing: np.ndarray, order: int) -> Cost:
-    """Of spacings (S,) Å and splines of `order` nodes."""
+def mesh(sites: np.ndarray, volume: np.ndarray, spacing: np.ndarray, order: int, compiled: bool) -> Cost:
+    """Of spacings (S,) Å and splines of `order` nodes, in compiled loops or not."""
     nodes = np.maximum(volume / spacing**3, 2.0)
-    seconds = NODE * sites * order**3 + TRANSFORM * nodes * np.log2(nodes)
+    seconds = NODE[compiled] * sites * order**3 + TRANSFORM * nodes * np.log2(nodes)
     return Cost(START["mesh"] + seconds, NODE_NUMBERS * nodes)
 
 

@@ -23,6 +23,7 @@ from leyden.coulomb.pair_lists import AllPairs, ClosePairs
 from leyden.coulomb.pair_sum import Interaction, PairSum
 from leyden.coulomb.plane_waves import PlaneWaves
 from leyden.coulomb.sites import Sites
+from leyden.coulomb.stencil import compiled
 from leyden.coulomb.term import Term
 from leyden.density.basis import GaussianBasis
 from leyden.system import System
@@ -84,7 +85,7 @@ class Plan:
         return {
             "direct": cost.direct(sites),
             "reciprocal": cost.reciprocal(sites, volumes, cutoffs),
-            "mesh": cost.mesh(sites, volumes, spacings, order),
+            "mesh": cost.mesh(sites, volumes, spacings, order, compiled(system.positions.device)),
         }
 
     def choose(self, system: System, asked: str) -> list[tuple[str, int]]:
@@ -101,6 +102,7 @@ class Plan:
         costs = self.costs(system)
         seconds = np.stack([costs[name].seconds for name in METHODS])
         seconds[0, pbc.any(1)] = np.inf
+        seconds[2] *= cost.INEXACT
         if self.images == "corrected":
             seconds[1:, ~pbc.any(1)] = np.inf
         best = seconds.argmin(0) if asked == "auto" else np.full(len(axes), METHODS.index(asked))
