@@ -8,6 +8,7 @@ from leyden import segment
 from leyden.backbones.backbone import Backbone
 from leyden.baseline import Baseline
 from leyden.charges.model import ChargeModel
+from leyden.charges.problem import Problem
 from leyden.checks import require
 from leyden.coulomb import Coulomb, field
 from leyden.density import dipole
@@ -46,10 +47,13 @@ class Potential(nn.Module):
         super().__init__()
         self.backbone, self.charges, self.coulomb, self.baseline = backbone, charges, coulomb or Coulomb(), baseline
 
-    def forward(self, system: System, pairs: NeighborList | None = None) -> Output:
-        """Evaluate a batch; pairs within the backbone's cutoff are found here unless given."""
-        pairs = pairs or neighbor_list(system, self.backbone.cutoff)
-        features = self.backbone(Graph.of(system, pairs))
+    def forward(self, system: System, pairs: NeighborList | None = None, start: Tensor | None = None) -> Output:
+        """Evaluate a batch; pairs within the backbone's cutoff are found here unless given.
+
+        start: a density (N, dim) from which a solver starts.
+        """
+        graph = Graph.of(system, pairs or neighbor_list(system, self.backbone.cutoff))
+        features = self.backbone(graph)
         short = segment.total(features.energy, system.index, system.count)
         reference = self.baseline(system)
         self._check_field(system)
@@ -57,10 +61,11 @@ class Potential(nn.Module):
             return Output(reference + short, short, short * 0)
         bound = self.coulomb.bind(system, self.charges.basis)
         external = field.uniform(system, self.charges.basis)
-        solution = self.charges.solve(features, bound, external, system)
+        problem = Problem(system, features, graph, bound, external, start)
+        solution = self.charges.solve(problem)
         density = solution.density
         coupling = segment.total((density * external).sum(1), system.index, system.count)
-        long = self.charges.energy(density, features, system) + bound.energy(density) + coupling
+        long = self.charges.energy(density, problem) + bound.energy(density) + coupling
         return Output(
             reference + short + long, short, long, density, dipole(density, system, self.charges.basis), solution
         )

@@ -1,13 +1,19 @@
 """The charge plane: the shift is the weighted closest point, and leaves dipoles alone."""
 
 import torch
+from torch import Tensor
 
-from leyden.solve import onto_plane
+from leyden.solve import Plane
 from leyden.testing.numeric import derivatives_of, random
 
 INDEX = torch.tensor([0, 0, 0, 1, 1])
 TARGET = torch.tensor([1.0, -2.0], dtype=torch.float64)
 WEIGHTS = random(0, 5).abs() + 0.1
+HELD = torch.tensor([True, True])
+
+
+def onto_plane(density: Tensor, target: Tensor, weights: Tensor, index: Tensor) -> Tensor:
+    return Plane((0,), index, target, HELD).onto(density, weights[:, None])
 
 
 def test_total_charge() -> None:

@@ -9,17 +9,14 @@ negative.
 import torch
 from torch import Tensor, nn
 
-from leyden import segment
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import ChargeModel
+from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table
 from leyden.checks import require
-from leyden.coulomb import BoundCoulomb
-from leyden.coulomb.pair import self_interaction
 from leyden.density import GaussianBasis
 from leyden.features import Channels, Features
-from leyden.solve import Solution, Status, onto_plane
-from leyden.system import System
+from leyden.solve import Solution
 
 MODES = ("free", "shift", "softness")
 SMALLEST_SOFTNESS = 1e-3
@@ -73,23 +70,22 @@ class Local(ChargeModel):
         self.softness = Invariant(channels.scalars, hidden, torch.zeros_like(chi)) if mode == "softness" else None
         self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
 
-    def solve(self, features: Features, coulomb: BoundCoulomb, external: Tensor, system: System) -> Solution:
+    def solve(self, problem: Problem) -> Solution:
         """Read the density from the features and shift it onto the total charge."""
+        system, features = problem.system, problem.features
         element = self.element[system.numbers]
         density = self.sign * self.charge(features.scalars, element)[:, None]
         if self.dipole is not None:
             density = torch.cat([density, self.sign * self.dipole(features.scalars, features.vectors)], 1)
         if self.mode != "free":
-            density = onto_plane(density, system.charge, self._weights(features, element), system.index)
-        zero = torch.zeros_like(system.charge)
-        return Solution(density, zero.long(), zero, Status.DIRECT)
+            density = problem.plane.onto(density, self._weights(features, element)[:, None])
+        return Solution.direct(density, system.charge)
 
-    def energy(self, density: Tensor, features: Features, system: System) -> Tensor:
+    def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """0, or minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,) eV."""
         if self.self_interaction:
-            return torch.zeros_like(system.charge)
-        own = self_interaction(self.basis.widths(system.numbers, density.dtype)[:, 0], self.basis.lmax)
-        return segment.total(-0.5 * (density * own * density).sum(1), system.index, system.count)
+            return torch.zeros_like(problem.system.charge)
+        return -0.5 * problem.rows.dot(density, problem.own * density)
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

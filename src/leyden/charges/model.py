@@ -4,11 +4,9 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from leyden.coulomb import BoundCoulomb
+from leyden.charges.problem import Problem
 from leyden.density import GaussianBasis
-from leyden.features import Features
 from leyden.solve import Solution
-from leyden.system import System
 
 
 class ChargeModel(nn.Module, ABC):
@@ -17,9 +15,9 @@ class ChargeModel(nn.Module, ABC):
     basis: GaussianBasis
 
     @abstractmethod
-    def solve(self, features: Features, coulomb: BoundCoulomb, external: Tensor, system: System) -> Solution:
-        """The density (N, dim) of the system, in the potential of V and the external coupling (N, dim)."""
+    def solve(self, problem: Problem) -> Solution:
+        """The density (N, dim), in the potential of V and the external one."""
 
     @abstractmethod
-    def energy(self, density: Tensor, features: Features, system: System) -> Tensor:
+    def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""

@@ -36,13 +36,14 @@ def born_charges(potential: Potential, system: System, create_graph: bool = Fals
         raise InputError(
             "born_charges: expected open structures, got a periodic one; Born charges are for open structures so far."
         )
-    positions = system.positions.detach().requires_grad_()
-    moving = replace(system, positions=positions)
-    output = potential(moving, neighbor_list(system, potential.backbone.cutoff))
-    if output.dipole is None:
+    if potential.charges is None:
         raise InputError("born_charges: expected a model with charges, got a short-range one.")
+    positions, field = (x.detach().requires_grad_() for x in (system.positions, system.field))
+    inside = replace(system, positions=positions, field=field)
+    output = potential(inside, neighbor_list(system, potential.backbone.cutoff))
+    moment = -torch.autograd.grad(output.energy.sum(), field, create_graph=True)[0]
     rows = [
-        torch.autograd.grad(output.dipole[:, axis].sum(), positions, create_graph=create_graph, retain_graph=True)[0]
+        torch.autograd.grad(moment[:, axis].sum(), positions, create_graph=create_graph, retain_graph=True)[0]
         for axis in range(3)
     ]
     return torch.stack(rows, 1)

@@ -1,6 +1,9 @@
-"""Finding the density: constraints, and what a solver reports."""
+"""Finding the density: constraints, equations, their derivatives, and what a solver reports."""
 
-from leyden.solve.constraint import onto_plane
-from leyden.solve.solution import Solution, Status
+from leyden.solve.block import Blocks
+from leyden.solve.constraint import Plane
+from leyden.solve.linear import Rows
+from leyden.solve.solution import Solution, Status, Unconverged
+from leyden.solve.stationary import Curvature, Settings, stationary
 
-__all__ = ["Solution", "Status", "onto_plane"]
+__all__ = ["Blocks", "Curvature", "Plane", "Rows", "Settings", "Solution", "Status", "Unconverged", "stationary"]

@@ -1,0 +1,104 @@
+"""Charge equilibration: the density that minimises an energy quadratic in it,
+
+    E(p) = chi.p + 1/2 p.J p + 1/2 <p|V|p> + <p|v_ext>,    C p = Q,
+
+with electronegativities chi and positive definite blocks J from the features of each atom (QEq: Rappe & Goddard, J.
+Phys. Chem. 95, 3358; CENT and 4G: Ko et al., Nat. Commun. 12, 398). For charges J is a hardness eta > 0, eV/e^2. For
+dipoles it is a 3 x 3 matrix kappa = L L + eps with L = a + sum_k c_k T_k of scalars and rank-2 features: an isolated
+atom has the polarizability (kappa + k_e / (6 sqrt(pi) sigma^3))^-1. V keeps its self terms and J is positive, so there
+is one minimum and no polarization catastrophe. In the limit of infinite J the density is -J^-1 chi, shifted: `Local`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from leyden.charges.electronegativity import electronegativity
+from leyden.charges.model import ChargeModel
+from leyden.charges.problem import Problem
+from leyden.charges.readout import Invariant, Vector, element_table
+from leyden.checks import require
+from leyden.density import GaussianBasis
+from leyden.features import Channels
+from leyden.solve import Blocks, Curvature, Settings, Solution, stationary
+
+SOFTEST = 0.5
+"""eV/e^2 and eV/(e Å)^2; no hardness is below."""
+INITIAL_HARDNESS = 8.0
+INITIAL_STIFFNESS = 10.0
+"""eV/(e Å)^2: of a dipole, with which training starts."""
+INITIAL_SLOPE = 5.0
+"""eV/e for each unit of electronegativity with which training starts."""
+
+
+class Equilibration(ChargeModel):
+    """Charges, and dipoles if the basis has lmax 1, that minimise the energy; settings: of the solver."""
+
+    element: Tensor
+
+    def __init__(
+        self,
+        channels: Channels,
+        elements: tuple[int, ...],
+        basis: GaussianBasis,
+        hidden: int = 32,
+        settings: Settings | None = None,
+    ) -> None:
+        super().__init__()
+        require(
+            basis.lmax <= 1 and basis.shells == 1,
+            f"charges.Equilibration: expected one shell of charges or dipoles, got lmax {basis.lmax} and"
+            f" {basis.shells} shells; use GaussianBasis(width, lmax=0 or 1).",
+        )
+        require(
+            basis.lmax == 0 or channels.vectors > 0,
+            "charges.Equilibration: dipoles need a backbone with vector features, and this one has none.",
+        )
+        self.basis, self.hidden, self.settings = basis, hidden, settings or Settings()
+        elements = tuple(sorted(elements))
+        chi = torch.tensor([electronegativity(z) for z in elements])
+        self.register_buffer("element", element_table(elements), persistent=False)
+        self.chi = Invariant(channels.scalars, hidden, INITIAL_SLOPE * (chi - chi.mean()))
+        self.hardness = Invariant(channels.scalars, hidden, _inverse_softplus(torch.full_like(chi, INITIAL_HARDNESS)))
+        if basis.lmax:
+            stiffness = torch.full_like(chi, INITIAL_STIFFNESS).sqrt()
+            self.force = Vector(channels.scalars, channels.vectors)
+            self.stiffness = Invariant(channels.scalars, hidden, _inverse_softplus(stiffness))
+            self.anisotropy = nn.Linear(channels.tensors, 1, bias=False) if channels.tensors else None
+
+    def solve(self, problem: Problem) -> Solution:
+        """The minimum, by conjugate gradients."""
+        chi, stiffness = self.parameters_of(problem)
+        coulomb, plane = problem.coulomb, problem.plane
+
+        def turned(p: Tensor) -> Tensor:
+            return torch.einsum("nab,nb->na", stiffness, p) + coulomb.apply(p)
+
+        blocks = Blocks((stiffness + torch.diag_embed(problem.own)).detach(), plane)
+        inverse = Curvature(turned, blocks, plane, problem.rows, self.settings)
+        start = torch.zeros_like(chi) if problem.start is None else problem.start
+        return stationary(lambda p: chi + problem.external + turned(p), inverse, start)
+
+    def energy(self, density: Tensor, problem: Problem) -> Tensor:
+        """chi.p + 1/2 p.J p, (S,) eV."""
+        chi, stiffness = self.parameters_of(problem)
+        return problem.rows.dot(density, chi + 0.5 * torch.einsum("nab,nb->na", stiffness, density))
+
+    def parameters_of(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """chi (N, dim) and J (N, dim, dim)."""
+        h, element = problem.features, self.element[problem.system.numbers]
+        chi = self.chi(h.scalars, element)[:, None]
+        hardness = nn.functional.softplus(self.hardness(h.scalars, element)) + SOFTEST
+        if not self.basis.lmax:
+            return chi, hardness[:, None, None]
+        chi = torch.cat([chi, self.force(h.scalars, h.vectors)], 1)
+        unit = torch.eye(3, dtype=chi.dtype, device=chi.device)
+        root = nn.functional.softplus(self.stiffness(h.scalars, element))[:, None, None] * unit
+        if self.anisotropy is not None:
+            root = root + self.anisotropy(h.tensors)[..., 0]
+        out = chi.new_zeros(len(chi), 4, 4)
+        out[:, 0, 0], out[:, 1:, 1:] = hardness, root @ root + SOFTEST * unit
+        return chi, out
+
+
+def _inverse_softplus(x: Tensor) -> Tensor:
+    return x + torch.log(-torch.expm1(-x))

@@ -1,0 +1,72 @@
+"""Linear equations of many structures at once: A x = b with A symmetric positive definite, structure by structure.
+
+Conjugate gradients with a preconditioner (Hestenes & Stiefel 1952): each structure has its own steps, and rests when
+its residual is below its tolerance. A and the preconditioner are functions; both may project onto a subspace.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from leyden import segment
+
+Linear = Callable[[Tensor], Tensor]
+"""A linear map of arrays (N, dim)."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows (N,) of an array belong to structures index (N,), ascending, of `count`."""
+
+    index: Tensor
+    count: int
+
+    def dot(self, a: Tensor, b: Tensor) -> Tensor:
+        """a.b of each structure, (S,)."""
+        return segment.total((a * b).sum(1), self.index, self.count)
+
+    def largest(self, a: Tensor) -> Tensor:
+        """The largest |entry| of each structure, (S,)."""
+        size = a.abs().amax(1)
+        return size.new_zeros(self.count).scatter_reduce(0, self.index, size, "amax")
+
+
+@dataclass(frozen=True)
+class Found:
+    """x (N, dim); iterations (S,); residual (S,): largest of b - A x; curvature (S,): smallest d.A d / d.d met."""
+
+    x: Tensor
+    iterations: Tensor
+    residual: Tensor
+    curvature: Tensor
+
+
+def conjugate_gradients(
+    matrix: Linear, b: Tensor, precondition: Linear, rows: Rows, tolerance: Tensor, limit: int
+) -> Found:
+    """Solve until the largest residual of each structure is below its tolerance (S,).
+
+    Ends early for a structure with a direction of curvature 0 or less, or with numbers that are not finite.
+    """
+    x, r = torch.zeros_like(b), b
+    z = d = precondition(r)
+    old, residual = rows.dot(r, z), rows.largest(r)
+    iterations = torch.zeros(rows.count, dtype=torch.long, device=b.device)
+    curvature = torch.full_like(residual, torch.inf)
+    going = residual > tolerance
+    while bool(going.any()) and int(iterations.max()) < limit:
+        turned = matrix(d)
+        along = rows.dot(d, turned)
+        curvature = torch.where(going, torch.minimum(curvature, along / rows.dot(d, d)), curvature)
+        going = going & (along > 0) & along.isfinite()
+        step = torch.where(going, old / torch.where(going, along, 1.0), 0.0)[rows.index, None]
+        x, r = x + step * d, r - step * turned
+        z = precondition(r)
+        new = rows.dot(r, z)
+        d = z + torch.where(going, new / torch.where(going, old, 1.0), 0.0)[rows.index, None] * d
+        old, residual = new, rows.largest(r)
+        iterations += going
+        going = going & (residual > tolerance)
+    return Found(x, iterations, residual, curvature)
