@@ -181,7 +181,7 @@ def measure(given: argparse.Namespace, path: Path) -> None:
     dtype = getattr(torch, given.dtype)
     settings = {name: {form: str(s) for form, s in PEERS[name].settings.items() if s} for name in given.peers}
     found = {"machine": torch.cuda.get_device_name() if given.device == "cuda" else machine(), "rows": [], "reuse": []}
-    found |= {"date": time.strftime("%Y-%m-%d"), "settings": settings, "command": " ".join(sys.argv)}
+    found |= {"date": time.strftime("%Y-%m-%d"), "settings": settings, "command": _command(given)}
     found["kept"] = {name: PEERS[name].kept for name in given.peers}
     found |= {key: vars(given)[key] for key in ("threads", "dtype", "device", "accuracy")}
     found["versions"] = {p.package: p.version for p in (Leyden(), *(PEERS[name] for name in given.peers))}
@@ -196,6 +196,12 @@ def measure(given: argparse.Namespace, path: Path) -> None:
             if all(row["seconds"] for row in rows if row["peer"] == "Leyden"):
                 found["reuse"].append(compare.reuse(case))
             path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _command(given: argparse.Namespace) -> str:
+    """As it was called, without the folder that the results go to."""
+    words = [word for word in sys.argv if word not in ("--output", str(given.output))]
+    return " ".join([f"benchmarks/{Path(words[0]).name}", *words[1:]])
 
 
 def quiet() -> None:
