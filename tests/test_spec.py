@@ -76,5 +76,5 @@ def test_wrong_values_and_unknown_keys(change: dict) -> None:
 def test_foreign_parts_are_refused() -> None:
     potential = assembled(lambda c, e: None)
     potential.charges = torch.nn.Identity()
-    with pytest.raises(TypeError, match="expected a Cartesian backbone and Local charges"):
+    with pytest.raises(TypeError, match="expected a charge model that has a spec, got Identity"):
         describe(potential)

@@ -1,6 +1,6 @@
 """System: conversions keep everything, and every structure that no model can evaluate is refused with a remedy."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from ase import Atoms
 
 from leyden import System
 from leyden.checks import InputError
+from leyden.system import TENSORS
 from leyden.testing.numeric import random
 
 FRAMES = [
@@ -36,7 +37,7 @@ FRAMES = [
 
 def equal(a: System, b: System) -> bool:
     """All tensors equal, dtypes included."""
-    pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(System)]
+    pairs = [(getattr(a, name), getattr(b, name)) for name in TENSORS]
     return all(x.dtype == y.dtype and torch.equal(x, y) for x, y in pairs)
 
 

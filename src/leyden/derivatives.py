@@ -25,15 +25,19 @@ def forces(
     pairs: NeighborList | None = None,
     stress: bool = True,
     create_graph: bool = False,
+    start: Tensor | None = None,
 ) -> Derivatives:
-    """Energy, forces and stress of a batch. create_graph keeps them differentiable, for training and Hessians."""
+    """Energy, forces and stress of a batch. create_graph keeps them differentiable, for training and Hessians.
+
+    start: a density (N, dim) from which a solver starts.
+    """
     pairs = pairs or neighbor_list(system, potential.backbone.cutoff)
     positions = system.positions
     if not positions.requires_grad:
         positions = positions.detach().requires_grad_()
     moving = replace(system, positions=positions)
     strain = torch.zeros_like(system.cell, requires_grad=True)
-    output = potential(moving.strained(strain) if stress else moving, pairs)
+    output = potential(moving.strained(strain) if stress else moving, pairs, start)
     inputs = [positions, strain] if stress else [positions]
     gradients = torch.autograd.grad(output.energy.sum(), inputs, create_graph=create_graph)
     return Derivatives(

@@ -39,13 +39,17 @@ class Output:
 
 
 class Potential(nn.Module):
-    """A backbone with a charge model (None: short-range only), a Coulomb operator and reference energies."""
+    """A backbone with a charge model (None: short-range only), a Coulomb operator and reference energies.
+
+    report: set to True, structures whose density is not found are reported in Output.solution instead of raising.
+    """
 
     def __init__(
         self, backbone: Backbone, charges: ChargeModel | None, coulomb: Coulomb | None, baseline: Baseline
     ) -> None:
         super().__init__()
         self.backbone, self.charges, self.coulomb, self.baseline = backbone, charges, coulomb or Coulomb(), baseline
+        self.report = False
 
     def forward(self, system: System, pairs: NeighborList | None = None, start: Tensor | None = None) -> Output:
         """Evaluate a batch; pairs within the backbone's cutoff are found here unless given.
@@ -60,8 +64,8 @@ class Potential(nn.Module):
         if self.charges is None:
             return Output(reference + short, short, short * 0)
         bound = self.coulomb.bind(system, self.charges.basis)
-        external = field.uniform(system, self.charges.basis)
-        problem = Problem(system, features, graph, bound, external, start)
+        external = field.external(system, self.charges.basis)
+        problem = Problem(system, features, graph, bound, external, start, self.report)
         solution = self.charges.solve(problem)
         density = solution.density
         coupling = segment.total((density * external).sum(1), system.index, system.count)
@@ -71,7 +75,11 @@ class Potential(nn.Module):
         )
 
     def _check_field(self, system: System) -> None:
-        """A field acts on charges; without them it would be ignored."""
+        """Fields and electrodes act on charges; without them they would be ignored."""
+        require(
+            self.charges is not None or system.ensemble is None,
+            "fragment_charge, electrode_potential: expected none, as this model has no charges; drop them.",
+        )
         require(
             self.charges is not None or not bool(system.field.any()),
             "external_field: expected no field, as this model has no charges to act on; drop it.",

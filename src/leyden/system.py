@@ -12,8 +12,9 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from leyden import segment
+from leyden import ensemble, segment
 from leyden.checks import InputError, finite, require, shaped
+from leyden.ensemble import Ensemble
 
 Number = float | int
 CHARGE_KEYS = ("total_charge", "charge")
@@ -28,7 +29,8 @@ class System:
     """A flat batch of S structures with N atoms in all.
 
     positions (N, 3) Å; numbers (N,) atomic numbers; cell (S, 3, 3) Å, vectors are rows; pbc (S, 3) bool;
-    index (N,) structure of each atom, ascending; charge (S,) e; spin (S,) multiplicity 2S+1; field (S, 3) V/Å.
+    index (N,) structure of each atom, ascending; charge (S,) e; spin (S,) multiplicity 2S+1; field (S, 3) V/Å;
+    ensemble: fragments with charges of their own, and electrodes; None where there are none.
     """
 
     positions: Tensor
@@ -39,6 +41,7 @@ class System:
     charge: Tensor
     spin: Tensor
     field: Tensor
+    ensemble: Ensemble | None = None
 
     @property
     def count(self) -> int:
@@ -58,11 +61,11 @@ class System:
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "System":
         """Move to a device and convert floating tensors to a dtype."""
         moved = {
-            f.name: (t.to(device=device, dtype=dtype) if t.is_floating_point() else t.to(device=device))
-            for f in fields(self)
-            for t in [getattr(self, f.name)]
+            name: (t.to(device=device, dtype=dtype) if t.is_floating_point() else t.to(device=device))
+            for name in TENSORS
+            for t in [getattr(self, name)]
         }
-        return System(**moved)
+        return replace(self, **moved, ensemble=self.ensemble and self.ensemble.to(device, dtype))
 
     def strained(self, strain: Tensor) -> "System":
         """Apply (1 + strain) to positions and cell, strain (S, 3, 3): x -> x + x strain (row vectors)."""
@@ -79,6 +82,7 @@ class System:
             System(
                 self.positions[a:b], self.numbers[a:b], self.cell[s : s + 1], self.pbc[s : s + 1],
                 torch.zeros_like(self.index[a:b]), self.charge[s : s + 1], self.spin[s : s + 1], self.field[s : s + 1],
+                self.ensemble and self.ensemble.select(slice(a, b)),
             )
             for s, (a, b) in enumerate(pairwise(edge))
         ]  # fmt: skip
@@ -91,6 +95,7 @@ class System:
         part = System(
             self.positions[atoms], self.numbers[atoms], self.cell[structures], self.pbc[structures],
             place[self.index[atoms]], self.charge[structures], self.spin[structures], self.field[structures],
+            self.ensemble and self.ensemble.select(atoms),
         )  # fmt: skip
         return part, atoms
 
@@ -98,9 +103,13 @@ class System:
     def join(systems: Sequence["System"]) -> "System":
         """Concatenate batches into one."""
         offset = np.cumsum([0] + [s.count for s in systems[:-1]])
-        joined = {f.name: torch.cat([getattr(s, f.name) for s in systems]) for f in fields(System)}
+        joined = {name: torch.cat([getattr(s, name) for s in systems]) for name in TENSORS}
         joined["index"] = torch.cat([s.index + int(o) for s, o in zip(systems, offset, strict=True)])
-        return System(**joined)
+        together = replace(systems[0], **joined, ensemble=None)
+        if all(s.ensemble is None for s in systems):
+            return together
+        parts = [s.ensemble or Ensemble.none(s.positions[:, 0]) for s in systems]
+        return replace(together, ensemble=Ensemble.join(parts))
 
     @staticmethod
     def from_ase(
@@ -131,7 +140,8 @@ class System:
         )
 
     def to_ase(self) -> list[Atoms]:
-        """One Atoms for each structure, with total_charge, total_spin and external_field (where non-zero) in info."""
+        """One Atoms for each structure, with total_charge, total_spin and external_field (where non-zero) in info, and
+        fragments and electrodes (where there are any) as arrays."""
         out = []
         for s in self.split():
             info: dict[str, object] = {"total_charge": s.charge.item(), "total_spin": s.spin.item()}
@@ -143,7 +153,13 @@ class System:
                     pbc=s.pbc[0].cpu().numpy(), info=info,
                 )
             )  # fmt: skip
+            if s.ensemble is not None:
+                values = s.ensemble.fragment, s.ensemble.charge, s.ensemble.potential
+                out[-1].arrays |= {k: v.cpu().numpy() for k, v in zip(ensemble.KEYS, values, strict=True)}
         return out
+
+
+TENSORS = tuple(f.name for f in fields(System) if f.name != "ensemble")
 
 
 def volumes(cell: Tensor) -> Tensor:
@@ -184,6 +200,7 @@ def _single(atoms: Atoms, charge: float, spin: float, dtype: torch.dtype) -> Sys
         charge=real([charge]),
         spin=real([spin]),
         field=shaped("external_field", real(field), 3)[None],
+        ensemble=ensemble.read(atoms, charge, dtype),
     )
     _validate(system)
     return system

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from leyden.checks import InputError
-from leyden.train.config import PRESETS, Config, DataSection, LossSection, dump, load_config, preset
+from leyden.spec import LocalSpec
+from leyden.train.config import PRESETS, Config, DataSection, LossSection, dump, load_config, preset, validated
 
 MINIMAL = "data: {train: a.xyz}\n"
 
@@ -116,3 +117,24 @@ def test_dump_names_every_key() -> None:
 def test_labels_with_a_weight() -> None:
     assert LossSection().wanted() == ["energy", "forces"]
     assert LossSection(energy=0.0, forces=0.0, dipole=1.0).wanted() == ["dipole"]
+
+
+@pytest.mark.parametrize(
+    ("charges", "sentence"),
+    [
+        ({"kind": "equilibraton"}, "key 'model.charges.kind': expected one of local, equilibration"),
+        ({"kind": "equilibration", "dipole": True}, r"unknown key 'model.charges.dipole' \(did you mean 'dipoles'\?\)"),
+        ({"modes": "free"}, r"unknown key 'model.charges.modes' \(did you mean 'mode'\?\)"),
+        ({"kind": "equilibration", "solver": {"iterations": 0}}, "key 'model.charges.solver.iterations'"),
+    ],
+)
+def test_charge_models(charges: dict[str, object], sentence: str) -> None:
+    """A section of its own for each kind; what is wrong is named without the kind."""
+    with pytest.raises(InputError, match=sentence):
+        validated({"data": {"train": "x.xyz"}, "model": {"charges": charges}}, "config.yaml")
+
+
+def test_latent_charges_by_default() -> None:
+    """A section without a kind is that of latent charges."""
+    config = validated({"data": {"train": "x.xyz"}, "model": {"charges": {"mode": "free"}}}, "config.yaml")
+    assert isinstance(config.model.charges, LocalSpec) and config.model.charges.mode == "free"

@@ -1,13 +1,18 @@
 """What lightning trains: schedule, weight decay, and the errors of an epoch."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from leyden.charges import Equilibration, Problem
+from leyden.density import GaussianBasis
 from leyden.potential import Potential
+from leyden.solve import Solution, Status
 from leyden.system import System
+from leyden.testing.assembly import assembled
 from leyden.train.batch import Batch, Frame, Labels, collate
 from leyden.train.config import Config, LossSection, OptimizerSection, preset
 from leyden.train.data import with_pairs
@@ -78,7 +83,7 @@ def test_errors_of_an_epoch(potential: Potential) -> None:
     for one in batches:
         trained.validation_step(one, 0)
     summary = trained.epoch_summary("val")
-    errors = [trained._errors(one, create_graph=False) for one in batches]
+    errors = [trained._errors(one, "val") for one in batches]
     energy = torch.cat([e["energy"] for e in errors]).mean().item()
     force = torch.cat([e["forces"] for e in errors]).mean().item()
     assert summary["val_energy_rmse"] == pytest.approx(1000 * math.sqrt(energy), rel=1e-5)
@@ -103,3 +108,26 @@ def test_training_step_has_gradients(potential: Potential) -> None:
     trained = module(potential, config())
     trained.training_step(batch(potential), 0).backward()
     assert any(p.grad is not None and p.grad.any() for p in potential.parameters())
+
+
+class Stubborn(Equilibration):
+    """Does not find the density of the second structure."""
+
+    def solve(self, problem: Problem) -> Solution:
+        found = super().solve(problem)
+        assert problem.report
+        return replace(found, status=(found.status[0], Status.LIMIT, *found.status[2:]))
+
+
+def test_unsolved_structures_are_left_out_and_counted() -> None:
+    """Errors are those of the others; the number is part of the summary of the epoch."""
+    potential = assembled(lambda c, e: Stubborn(c, e, GaussianBasis(0.6), hidden=4))
+    trained, one = module(potential, config()), batch(potential, size=3)
+    errors = trained._errors(one, "train")
+    assert len(errors["energy"]) == 2 and len(errors["forces"]) == 2 * 6
+    trained.training_step(one, 0).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in potential.parameters())
+    assert trained.epoch_summary("train")["train_unsolved"] == 2
+    trained.reset("train")
+    trained.training_step(one, 0)
+    assert trained.epoch_summary("train")["train_unsolved"] == 1

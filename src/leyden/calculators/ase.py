@@ -13,6 +13,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
+from torch import Tensor
 
 from leyden.checks import InputError
 from leyden.derivatives import forces
@@ -60,6 +61,7 @@ class LeydenCalculator(Calculator):
         self.potential = deepcopy(potential).to(device=device, dtype=DTYPES[dtype])
         self.potential.requires_grad_(False)
         self.device, self.dtype, self.charge, self.multiplicity = device, DTYPES[dtype], charge, multiplicity
+        self.last: tuple[Tensor, Tensor | None] = (torch.empty(0), None)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What changed since the last calculation: ASE compares arrays and cells, here charge, spin and field too."""
@@ -79,8 +81,9 @@ class LeydenCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         system = self._system(self.atoms)
         periodic = bool(system.pbc.all())
-        found = forces(self.potential, system, stress=periodic)
+        found = forces(self.potential, system, stress=periodic, start=self._start(system))
         output = found.output
+        self.last = system.numbers, output.density
         self.results: dict[str, Any] = {
             "energy": output.energy.item(),
             "free_energy": output.energy.item(),
@@ -99,6 +102,11 @@ class LeydenCalculator(Calculator):
         for name in properties:
             if name not in self.results:
                 raise PropertyNotImplementedError(f"{name} needs {NEEDS.get(name, 'another calculator')}.")
+
+    def _start(self, system: System) -> Tensor | None:
+        """The density of the last structure, if this one has the same atoms."""
+        numbers, density = self.last
+        return density if density is not None and torch.equal(numbers, system.numbers) else None
 
     def _system(self, atoms: Atoms) -> System:
         if self.demands_charge and self.charge is None and not any(key in atoms.info for key in CHARGE_KEYS):

@@ -74,7 +74,7 @@ class Equilibration(ChargeModel):
             return torch.einsum("nab,nb->na", stiffness, p) + coulomb.apply(p)
 
         blocks = Blocks((stiffness + torch.diag_embed(problem.own)).detach(), plane)
-        inverse = Curvature(turned, blocks, plane, problem.rows, self.settings)
+        inverse = Curvature(turned, blocks, plane, problem.rows, problem.settings(self.settings))
         start = torch.zeros_like(chi) if problem.start is None else problem.start
         return stationary(lambda p: chi + problem.external + turned(p), inverse, start)
 

@@ -73,6 +73,7 @@ class Local(ChargeModel):
     def solve(self, problem: Problem) -> Solution:
         """Read the density from the features and shift it onto the total charge."""
         system, features = problem.system, problem.features
+        problem.require_closed("charges.Local")
         element = self.element[system.numbers]
         density = self.sign * self.charge(features.scalars, element)[:, None]
         if self.dipole is not None:

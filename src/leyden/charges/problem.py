@@ -1,23 +1,27 @@
 """What a charge model sees: the structures, the features of their atoms, and the potentials that the density feels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from leyden.checks import require
 from leyden.coulomb import BoundCoulomb
 from leyden.coulomb.pair import self_interaction
 from leyden.density import GaussianBasis
 from leyden.features import Features
 from leyden.neighbors import Graph
-from leyden.solve import Plane, Rows
+from leyden.solve import Plane, Rows, Settings
 from leyden.system import System
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The system; the features of a backbone and its graph; V bound to the system; v_ext (N, dim) eV/e; a density to
-    start from (N, dim), such as that of the last step of a simulation."""
+    """The system; the features of a backbone and its graph; V bound to the system; v_ext (N, dim) eV/e.
+
+    start: a density to start from (N, dim), such as that of the last step of a simulation; report: whether structures
+    whose density is not found are only reported, whatever the settings of the model.
+    """
 
     system: System
     features: Features
@@ -25,6 +29,20 @@ class Problem:
     coulomb: BoundCoulomb
     external: Tensor
     start: Tensor | None = None
+    report: bool = False
+
+    def settings(self, given: Settings) -> Settings:
+        """Those of a solver for this problem."""
+        return replace(given, unconverged="report") if self.report else given
+
+    def require_closed(self, model: str) -> None:
+        """Raise InputError where there are electrodes, which only a model that solves for charges can hold."""
+        ensemble = self.system.ensemble
+        require(
+            ensemble is None or not bool(ensemble.electrode.any()),
+            f"{model}: expected no electrode_potential, as its charges do not follow potentials; take a model that"
+            " solves for them, such as the preset 'qeq'.",
+        )
 
     @property
     def rows(self) -> Rows:
@@ -38,10 +56,12 @@ class Problem:
 
     @property
     def plane(self) -> Plane:
-        """Densities with the total charge of each structure."""
-        columns = tuple(range(0, self.basis.dim, self.basis.multipoles))
-        held = torch.ones_like(self.system.charge, dtype=torch.bool)
-        return Plane(columns, self.system.index, self.system.charge, held)
+        """Densities with the total charge of each structure, or those of its fragments; electrodes are free."""
+        system, columns = self.system, tuple(range(0, self.basis.dim, self.basis.multipoles))
+        if system.ensemble is not None:
+            return Plane(columns, *system.ensemble.groups(system.index, system.charge, system.pbc.any(1)))
+        held = torch.ones_like(system.charge, dtype=torch.bool)
+        return Plane(columns, system.index, system.charge, held)
 
     @property
     def own(self) -> Tensor:

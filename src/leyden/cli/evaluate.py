@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -31,6 +32,15 @@ def evaluate(
     console.print(
         f"{len(found.frames)} structures, {result.atoms.sum()} atoms in {result.seconds:.1f} s", highlight=False
     )
+    if result.solved is not None:
+        solved = result.solved
+        console.print(
+            f"densities solved in {solved.iterations.mean():.1f} iterations ({solved.iterations.max()} at most),"
+            f" largest residual {np.nanmax(solved.residual):.1e} eV/e",
+            highlight=False,
+        )
+        if solved.failed:
+            console.print(f"left out, their density was not found: structures {solved.failed}", highlight=False)
     if result.charges is not None:
         long = abs(result.energy_long / result.atoms).mean()
         console.print(f"mean |E_long| {1000 * long:.1f} meV/atom", highlight=False)

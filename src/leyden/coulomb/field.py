@@ -17,6 +17,12 @@ ALONG = 1e-6
 """How large the component of a field along a periodic axis may be, relative to the field: rounding in float32."""
 
 
+def external(system: System, basis: GaussianBasis) -> Tensor:
+    """v_ext (N, dim) in eV/e of fields and electrodes together. Raises InputError as `uniform` does."""
+    out = uniform(system, basis)
+    return out if system.ensemble is None else out + electrodes(system.ensemble.potential.nan_to_num(), basis)
+
+
 def uniform(system: System, basis: GaussianBasis) -> Tensor:
     """v_ext (N, dim) in eV/e of the system's fields (S, 3) in V/Å: -r.F on charges, -F on dipoles, 0 on quadrupoles.
 

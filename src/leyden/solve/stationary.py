@@ -3,6 +3,7 @@
 E(p) = a.p + 1/2 p.A p with A positive definite along the plane: F(p) = T (a + A p) = 0, T projecting onto the tangent.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -94,24 +95,28 @@ def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Ten
         final = force(density)
         residual = rows.largest(plane.tangent(final))
         inverse.floor = 2.0 * torch.maximum(residual, 0.01 * target)
-    status = tuple(
-        Status.CONVERGED if done else (Status.BROKEN if broken else (Status.INDEFINITE if bent else Status.LIMIT))
-        for done, broken, bent in zip(
-            (residual <= 10.0 * target).tolist(),
-            (~residual.isfinite()).tolist(),
-            (found.curvature <= 0).tolist(),
-            strict=True,
-        )
-    )
     none = torch.full_like(residual, torch.nan)
     solution = Solution(
-        density, found.iterations, residual, status, _first(plane, rows, final),
-        torch.where(found.curvature.isinf(), none, found.curvature), none,
-    )  # fmt: skip
-    if settings.unconverged == "raise":
-        solution.require()
-    exact = reattached(plane.onto(density), lambda p: plane.tangent(force(p)), inverse)
-    return Solution(**{**vars(solution), "density": exact})
+        reattached(plane.onto(density), lambda p: plane.tangent(force(p)), inverse),
+        found.iterations,
+        residual,
+        tuple(
+            _status(*each) for each in zip(residual.tolist(), target.tolist(), found.curvature.tolist(), strict=True)
+        ),
+        _first(plane, rows, final),
+        torch.where(found.curvature.isinf(), none, found.curvature),
+        none,
+    )
+    return solution.require() if settings.unconverged == "raise" else solution
+
+
+def _status(residual: float, target: float, curvature: float) -> Status:
+    """Of one structure; ten times the target is what roundoff may leave."""
+    if residual <= 10.0 * target:
+        return Status.CONVERGED
+    if not math.isfinite(residual):
+        return Status.BROKEN
+    return Status.INDEFINITE if curvature <= 0 else Status.LIMIT
 
 
 def _first(plane: Plane, rows: Rows, force: Tensor) -> Tensor:

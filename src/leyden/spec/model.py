@@ -2,25 +2,16 @@
 
 import math
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from leyden.backbones.cartesian import Cartesian
 from leyden.baseline import Baseline
-from leyden.charges import Local
 from leyden.coulomb import Coulomb
-from leyden.density import GaussianBasis
 from leyden.potential import Potential
-
-Element = Annotated[int, Field(ge=1, le=118)]
-"""Atomic number."""
-
-
-class Section(BaseModel):
-    """A part of a config: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from leyden.spec.charges import AnyChargeSpec, LocalSpec, describe_charges
+from leyden.spec.section import Element, Section
 
 
 class CartesianSpec(Section):
@@ -31,18 +22,6 @@ class CartesianSpec(Section):
     channels: int = Field(32, ge=1)
     layers: int = Field(2, ge=1)
     basis: int = Field(8, ge=1, description="radial functions")
-
-
-class LocalSpec(Section):
-    """Latent charges; see leyden.charges.Local."""
-
-    kind: Literal["local"] = "local"
-    mode: Literal["free", "shift", "softness"] = "softness"
-    dipoles: bool = False
-    width: float | dict[int, float] = Field(0.7071067811865476, description="Å, standard deviation of the density")
-    self_interaction: bool = True
-    scale: float = Field(1.0, gt=0.0, description="physical charge = scale * latent charge; sqrt(eps_inf) in a bulk")
-    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
 
 
 class CoulombSpec(Section):
@@ -59,7 +38,7 @@ class ModelSpec(Section):
     """Backbone, charge model (null: short-range only) and Coulomb operator."""
 
     backbone: CartesianSpec = CartesianSpec()
-    charges: LocalSpec | None = LocalSpec()
+    charges: AnyChargeSpec | None = LocalSpec()
     coulomb: CoulombSpec = CoulombSpec()
 
 
@@ -82,40 +61,20 @@ def build(spec: PotentialSpec) -> Potential:
         basis=spec.backbone.basis,
     )
     coulomb = Coulomb(**spec.coulomb.model_dump())
-    charges = None
-    if spec.charges is not None:
-        basis = GaussianBasis(spec.charges.width, int(spec.charges.dipoles))
-        charges = Local(
-            backbone.channels,
-            spec.elements,
-            basis,
-            spec.charges.mode,
-            spec.charges.self_interaction,
-            spec.charges.scale,
-            spec.charges.hidden,
-        )
+    charges = None if spec.charges is None else spec.charges.make(backbone.channels, spec.elements)
     return Potential(backbone, charges, coulomb, Baseline(spec.baseline))
 
 
 def describe(potential: Potential) -> PotentialSpec:
     """The spec from which `build` makes a potential of the same form."""
     backbone, charges, coulomb = potential.backbone, potential.charges, potential.coulomb
-    if not isinstance(backbone, Cartesian) or not isinstance(charges, Local | None):
-        raise TypeError(f"describe: expected a Cartesian backbone and Local charges, got {backbone} and {charges}")
+    if not isinstance(backbone, Cartesian):
+        raise TypeError(f"describe: expected a Cartesian backbone, got {type(backbone).__name__}")
     return PotentialSpec(
         backbone=CartesianSpec(
             cutoff=backbone.cutoff, channels=backbone.width, layers=backbone.depth, basis=backbone.basis
         ),
-        charges=None
-        if charges is None
-        else LocalSpec(
-            mode=charges.mode,
-            dipoles=charges.basis.lmax > 0,
-            width=charges.basis.width,
-            self_interaction=charges.self_interaction,
-            scale=charges.scale,
-            hidden=charges.hidden,
-        ),
+        charges=None if charges is None else describe_charges(charges),
         coulomb=CoulombSpec(**asdict(coulomb)),
         elements=backbone.elements,
         average_neighbors=backbone.average_neighbors,

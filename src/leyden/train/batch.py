@@ -40,6 +40,17 @@ class Labels:
             **{k: v.to(device=device, dtype=None if k == "energy" else dtype) for k, v in self.present().items()}
         )
 
+    def without(self, structures: Tensor, system: System) -> "Labels":
+        """The same with nothing for some structures, (S,) bool."""
+        atoms = structures[system.index]
+        kept = {}
+        for prop in LABELS:
+            value = self.present().get(prop.name)
+            if value is not None:
+                left_out = (atoms if prop.per_atom else structures).view(-1, *[1] * (value.dim() - 1))
+                kept[prop.name] = value.masked_fill(left_out, torch.nan)
+        return Labels(**kept)
+
     @staticmethod
     def join(parts: Sequence["Labels"], sizes: Sequence[int]) -> "Labels":
         """Concatenate the labels of single structures with the given numbers of atoms."""

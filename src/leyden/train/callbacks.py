@@ -21,6 +21,7 @@ from leyden.train.module import TrainingModule
 
 COLUMNS = (
     "epoch", "train_loss", "val_loss", "val_energy_rmse", "val_force_rmse", "val_virial_rmse", "val_dipole_rmse",
+    "train_unsolved", "val_unsolved",
     "learning_rate", "seconds",
 )  # fmt: skip
 
@@ -80,6 +81,10 @@ class EpochLog(Callback):
             return
         self._write()
         self._say(row, trainer.max_epochs)
+        for which, word in (("train", "training"), ("val", "validation")):
+            if number := summary[f"{which}_unsolved"]:
+                told = f"  {number} {word} structures left out: their density was not found"
+                self.console.print(told, highlight=False, soft_wrap=True)
         if summary["val_loss"] < self.best:
             self.best = summary["val_loss"]
             save(module.potential, self.folder / "best", self.metadata | {"epoch": row["epoch"]})

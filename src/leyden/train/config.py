@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from leyden.checks import InputError, nearest
-from leyden.spec import LocalSpec, ModelSpec, Section
+from leyden.spec import KINDS, EquilibrationSpec, LocalSpec, ModelSpec, Section
 
 
 class DataSection(Section):
@@ -85,6 +85,8 @@ PRESETS: dict[str, ModelSpec] = {
     "short-range": ModelSpec(charges=None),
     "les": ModelSpec(charges=LocalSpec()),
     "les-multipole": ModelSpec(charges=LocalSpec(dipoles=True)),
+    "qeq": ModelSpec(charges=EquilibrationSpec()),
+    "polarizable": ModelSpec(charges=EquilibrationSpec(dipoles=True)),
 }
 
 
@@ -146,10 +148,13 @@ def _sentence(error: ValidationError) -> str:
     """The first error, with the nearest valid key for an unknown one."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
-    key = ".".join(place)
+    key = ".".join(part for part in place if part not in KINDS)
     if first["type"] == "extra_forbidden":
         known = _known_keys(place[:-1])
         return f"unknown key '{key}'{nearest(place[-1], known)}; expected one of {', '.join(known)}."
+    if first["type"] == "union_tag_invalid":
+        kind = first["ctx"]["tag"]
+        return f"key '{key}.kind': expected one of {', '.join(KINDS)}, got {kind!r}{nearest(kind, KINDS)}."
     if first["type"] == "missing":
         return f"key '{key}': expected a value, got none; add it."
     if first["type"] == "value_error":
@@ -169,10 +174,13 @@ def _kind(value: object) -> str:
 
 
 def _known_keys(sections: list[str]) -> list[str]:
-    """Valid keys of a section, given by its path."""
+    """Valid keys of a section, given by its path, in which the kind of a charge model is a part of its own."""
     model: Any = Config
     for section in sections:
+        if section in KINDS:
+            model = KINDS[section]
+            continue
         annotation = model.model_fields[section].annotation
         options = [annotation, *get_args(annotation)]
-        model = next(o for o in options if isinstance(o, type) and issubclass(o, Section))
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, Section)), model)
     return list(model.model_fields)

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from leyden.density.moments import quadrupole
 from leyden.derivatives import Derivatives, forces
 from leyden.potential import Potential
 from leyden.properties import born_charges
+from leyden.solve import Solution, Status
 from leyden.train.batch import Batch, Frame, collate
-from leyden.train.metrics import Evaluation, Parity
+from leyden.train.metrics import Evaluation, Parity, Solved
 from leyden.train.progress import track
 
 Row = tuple[str, str, Tensor, Tensor, Tensor]
@@ -21,8 +23,13 @@ Row = tuple[str, str, Tensor, Tensor, Tensor]
 
 
 def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8) -> Evaluation:
-    """Evaluate frames that have their pairs (with_pairs), in the potential's dtype."""
+    """Evaluate frames that have their pairs (with_pairs), in the potential's dtype.
+
+    Structures whose density is not found are left out of the errors and named in `solved`.
+    """
     dtype = next(potential.parameters()).dtype
+    reporting, potential.report = potential.report, True
+    solutions: list[Solution] = []
     rows: dict[str, list[Row]] = defaultdict(list)
     short, long, charges = [], [], []
     started = time.perf_counter()
@@ -30,12 +37,17 @@ def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8)
         batch = collate(frames[start : start + batch_size]).to(dtype=dtype)
         periodic = bool(batch.system.pbc.all(1).any())
         found = forces(potential, batch.system, batch.pairs, stress=periodic)
+        solution = found.output.solution
+        if solution is not None and Status.DIRECT not in solution.status:
+            solutions.append(solution)
+            batch = replace(batch, labels=batch.labels.without(solution.failed, batch.system))
         for row in _rows(potential, batch, found):
             rows[row[0]].append((*row[:4], row[4] + start))
         short.append(found.output.energy_short)
         long.append(found.output.energy_long)
         if found.output.charges is not None:
             charges.append(found.output.charges)
+    potential.report = reporting
     systems = [frame.system for frame in frames]
     return Evaluation(
         parities={name: _parity(parts) for name, parts in rows.items()},
@@ -47,7 +59,17 @@ def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8)
         charges=_numpy(torch.cat(charges)) if charges else None,
         total_charge=_numpy(torch.cat([system.charge for system in systems])),
         seconds=time.perf_counter() - started,
+        solved=_solved(solutions) if solutions else None,
     )
+
+
+def _solved(solutions: Sequence[Solution]) -> Solved:
+    iterations, residual, curvature, radius, failed = (
+        torch.cat([getattr(solution, name) for solution in solutions]).detach().cpu()
+        for name in ("iterations", "residual", "curvature", "radius", "failed")
+    )
+    numbers = failed.nonzero().squeeze(1).tolist()
+    return Solved(iterations.numpy(), _numpy(residual), _numpy(curvature), _numpy(radius), numbers)
 
 
 def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:

@@ -49,12 +49,24 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Solved:
+    """Of F frames: iterations (F,), residual (F,) eV/e, curvature (F,) eV/e^2, radius (F,), NaN where there is none;
+    failed: frames whose density was not found, which are left out of all errors."""
+
+    iterations: NDArray[np.int64]
+    residual: Array
+    curvature: Array
+    radius: Array
+    failed: list[int]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A potential on a data set of F frames with N atoms in all.
 
     parities for every labelled property; config_type (F,); energy_short and energy_long (F,) eV; atoms (F,) sizes;
     numbers (N,) and charges (N,) latent charges in e, None for a model without charges; total_charge (F,) e;
-    seconds: wall time of the evaluation.
+    seconds: wall time of the evaluation; solved: how densities were found, None for a model that solves nothing.
     """
 
     parities: dict[str, Parity]
@@ -67,6 +79,7 @@ class Evaluation:
     total_charge: Array
     seconds: float
     notes: list[str] = field(default_factory=list)
+    solved: "Solved | None" = None
 
     def table(self) -> list[tuple[str, str, float, float, float, float]]:
         """Rows (name, unit, RMSE, MAE, R2, slope)."""

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, SumMetric
 
 from leyden.derivatives import forces
 from leyden.potential import Potential
@@ -28,12 +28,14 @@ class TrainingModule(LightningModule):
     def __init__(self, potential: Potential, config: Config, labels: tuple[str, ...], steps: int) -> None:
         super().__init__()
         self.potential, self.config, self.labels, self.steps = potential, config, labels, steps
+        self.potential.report = True
+        self.unsolved = torch.nn.ModuleDict({f"in_{which}": SumMetric() for which in ("train", "val")})
         self.train_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in labels})
         self.val_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in labels})
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch."""
-        errors = self._errors(batch, create_graph=True)
+        errors = self._errors(batch, "train")
         self._record(self.train_errors, errors)
         return loss(errors, self.config.loss)
 
@@ -44,7 +46,7 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Record the errors of one batch; forces need gradients here, too."""
         with torch.enable_grad():
-            self._record(self.val_errors, self._errors(batch, create_graph=False))
+            self._record(self.val_errors, self._errors(batch, "val"))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW; the learning rate rises linearly, then falls as a cosine to final_fraction."""
@@ -74,17 +76,25 @@ class TrainingModule(LightningModule):
         weights = self.config.loss.model_dump()
         out = {f"{which}_loss": sum(weights[name] * value for name, value in means.items() if weights[name] > 0.0)}
         names = {"energy": "energy_rmse", "forces": "force_rmse", "stress": "virial_rmse", "dipole": "dipole_rmse"}
-        return out | {f"{which}_{names[name]}": math.sqrt(value) / MILLI for name, value in means.items()}
+        out |= {f"{which}_{names[name]}": math.sqrt(value) / MILLI for name, value in means.items()}
+        return out | {f"{which}_unsolved": int(self.unsolved[f"in_{which}"].compute())}  # type: ignore[operator]
 
     def reset(self, which: str) -> None:
         """Forget the errors recorded so far."""
         for metric in _metrics(self.train_errors if which == "train" else self.val_errors).values():
             metric.reset()
+        self.unsolved[f"in_{which}"].reset()  # type: ignore[operator]
 
-    def _errors(self, batch: Batch, create_graph: bool) -> dict[str, Tensor]:
-        stress = "stress" in self.labels
-        predicted = forces(self.potential, batch.system, batch.pairs, stress=stress, create_graph=create_graph)
-        return squared_errors(predicted, batch.labels, batch.system)
+    def _errors(self, batch: Batch, which: str) -> dict[str, Tensor]:
+        """Structures whose density was not found are left out, and counted."""
+        stress, system, labels = "stress" in self.labels, batch.system, batch.labels
+        predicted = forces(self.potential, system, batch.pairs, stress=stress, create_graph=which == "train")
+        solution = predicted.output.solution
+        failed = torch.zeros_like(system.charge, dtype=torch.bool) if solution is None else solution.failed
+        self.unsolved[f"in_{which}"].update(failed.sum())  # type: ignore[operator]
+        if bool(failed.any()):
+            labels = labels.without(failed, system)
+        return squared_errors(predicted, labels, system)
 
     def _record(self, metrics: torch.nn.ModuleDict, errors: dict[str, Tensor]) -> None:
         for name, metric in _metrics(metrics).items():

@@ -1,0 +1,21 @@
+"""What a potential is made of, as plain data: the section `model` of a config, and config.yaml of a model folder."""
+
+from leyden.spec.charges import KINDS, AnyChargeSpec, ChargeSpec, EquilibrationSpec, LocalSpec, SolverSpec
+from leyden.spec.model import CartesianSpec, CoulombSpec, ModelSpec, PotentialSpec, build, describe
+from leyden.spec.section import Section
+
+__all__ = [
+    "KINDS",
+    "AnyChargeSpec",
+    "CartesianSpec",
+    "ChargeSpec",
+    "CoulombSpec",
+    "EquilibrationSpec",
+    "LocalSpec",
+    "ModelSpec",
+    "PotentialSpec",
+    "Section",
+    "SolverSpec",
+    "build",
+    "describe",
+]
