@@ -8,6 +8,8 @@ from ase import Atoms
 
 from leyden import Coulomb, GaussianBasis, System
 from leyden.checks import InputError
+from leyden.testing.assembly import batch
+from leyden.testing.numeric import central, close, random
 
 CELL = [4.0, 4.0, 4.0]
 PAIR = [[0.0, 0.0, 0.0], [1.5, 0.2, 0.1]]
@@ -167,3 +169,28 @@ def test_too_large_for_memory() -> None:
     ):
         Coulomb(method="reciprocal").bind(wide, BASIS)
     assert Coulomb().bind(wide, BASIS).energy(torch.ones(2, 1).double()).isfinite().all()
+
+
+def test_projection_is_made_once() -> None:
+    """Geometry is bound at the first call, with derivatives even where that call needs none."""
+    system, basis, receivers = batch(), GaussianBasis(0.7, 1), GaussianBasis(1.1, 1)
+    positions = system.positions.clone().requires_grad_()
+    density = random(0, len(positions), 4)
+    bound = Coulomb(1e-6).bind(replace(system, positions=positions), basis)
+    with torch.no_grad():
+        first = bound.project(receivers, density)
+    again = bound.project(receivers, density)
+    (slope,) = torch.autograd.grad(again.square().sum(), positions)
+    step = random(1, *positions.shape)
+    measured = central(
+        lambda h: (
+            Coulomb(1e-6)
+            .bind(replace(system, positions=system.positions + h * step), basis)
+            .project(receivers, density)
+            .square()
+            .sum()
+        )
+    )
+    assert torch.equal(first, again) and len(bound.kept) == 1
+    close((slope * step).sum() / measured.abs(), measured / measured.abs(), 1e-6)
+    assert not torch.equal(bound.project(receivers, density, own=False), first) and len(bound.kept) == 2

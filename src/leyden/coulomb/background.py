@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from leyden.coulomb.sites import Sites
-from leyden.coulomb.term import Term
+from leyden.coulomb.term import Felt, Term
 from leyden.density.harmonics import multi_indices
 from leyden.units import COULOMB
 
@@ -30,10 +30,13 @@ class Background(Term):
 
     def apply(self, coefficients: Tensor) -> Tensor:
         """(M, n)."""
-        return self.project(coefficients, self.sites)
+        return self._felt(coefficients, self.sites)
 
-    def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
+    def toward(self, receivers: Sites) -> Felt:
         """What receivers feel: their charges only."""
+        return lambda coefficients: self._felt(coefficients, receivers)
+
+    def _felt(self, coefficients: Tensor, receivers: Sites) -> Tensor:
         charge, second = (self.strength * each for each in self._moments(coefficients))
         felt = second[receivers.index] + charge[receivers.index] * self._square(receivers)
         return torch.nn.functional.pad(felt[:, None], (0, len(multi_indices(receivers.order)) - 1))

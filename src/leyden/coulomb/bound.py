@@ -10,7 +10,7 @@ from leyden.checks import finite, require, shaped
 from leyden.coulomb import pair
 from leyden.coulomb.pair_lists import AllPairs
 from leyden.coulomb.sites import Sites
-from leyden.coulomb.term import Term
+from leyden.coulomb.term import Felt, Term
 from leyden.density.basis import GaussianBasis
 from leyden.density.moments import total_charge
 from leyden.system import System
@@ -41,10 +41,16 @@ class Group:
         c = self.coefficients(density)
         return self.sites.density(_sum([term.apply(c) for term in self.terms]))
 
-    def project(self, density: Tensor, receivers: Sites) -> Tensor:
-        """What receivers feel, as a density of their basis would."""
-        c = self.coefficients(density)
-        return receivers.density(_sum([term.project(c, receivers) for term in self.terms]))
+    def toward(self, receivers: Sites, own: bool = True) -> Felt:
+        """The map from the density of the batch to what receivers feel, as a density of their basis would."""
+        maps = [term.toward(receivers) for term in self.terms]
+
+        def felt(density: Tensor) -> Tensor:
+            c = self.coefficients(density)
+            found = _sum([each(c) for each in maps])
+            return receivers.density(found if own else found - _on_site(c, self.sites, receivers))
+
+        return felt
 
 
 class BoundCoulomb:
@@ -52,6 +58,8 @@ class BoundCoulomb:
 
     def __init__(self, system: System, basis: GaussianBasis, groups: list[Group], charged: str) -> None:
         self.system, self.basis, self.groups, self.charged = system, basis, groups, charged
+        self.differentiable = torch.is_grad_enabled()
+        self.kept: list[tuple[GaussianBasis, bool, list[Felt]]] = []
 
     def energy(self, density: Tensor) -> Tensor:
         """1/2 <p|V|p> of each structure, (S,) eV. Raises InputError for a charged cell where charged='error'."""
@@ -83,7 +91,7 @@ class BoundCoulomb:
             chosen = (place[index] >= 0).nonzero().squeeze(1)
             if len(chosen):
                 receivers = Sites.points(points[chosen], place[index[chosen]], group.system.count)
-                out = out.index_add(0, chosen, group.project(density, receivers)[:, 0])
+                out = out.index_add(0, chosen, group.toward(receivers)(density)[:, 0])
         return out
 
     def project(self, basis: GaussianBasis, density: Tensor, own: bool = True) -> Tensor:
@@ -93,13 +101,20 @@ class BoundCoulomb:
         """
         self._check(density)
         out = density.new_zeros(len(density), basis.dim)
-        for group in self.groups:
-            receivers = Sites.of(group.system, basis)
-            felt = group.project(density, receivers)
-            if not own:
-                felt = felt - receivers.density(_on_site(group.coefficients(density), group.sites, receivers))
+        for group, toward in zip(self.groups, self._toward(basis, own), strict=True):
+            felt = toward(density)
             out = felt if group.atoms is None else out.index_add(0, group.atoms, felt)
         return out
+
+    def _toward(self, basis: GaussianBasis, own: bool) -> list[Felt]:
+        """The maps to another basis, made once, and differentiable if this operator is."""
+        for known, with_own, maps in self.kept:
+            if (known, with_own) == (basis, own):
+                return maps
+        with torch.set_grad_enabled(self.differentiable):
+            maps = [group.toward(Sites.of(group.system, basis), own) for group in self.groups]
+        self.kept.append((basis, own, maps))
+        return maps
 
     def dense(self) -> Tensor:
         """V as a matrix (N dim, N dim) in eV/e^2, block-diagonal in structures: for small systems and tests."""

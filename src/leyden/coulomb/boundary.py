@@ -20,7 +20,7 @@ from torch import Tensor
 
 from leyden.checks import InputError
 from leyden.coulomb.sites import Sites
-from leyden.coulomb.term import Term
+from leyden.coulomb.term import Felt, Term
 from leyden.density.harmonics import multi_indices
 from leyden.system import System
 from leyden.units import COULOMB
@@ -115,9 +115,10 @@ class Correction(Term):
         """(M, n)."""
         return self._felt(coefficients, self.sites, self.functionals)
 
-    def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
+    def toward(self, receivers: Sites) -> Felt:
         """What receivers feel."""
-        return self._felt(coefficients, receivers, self._functionals(receivers))
+        functionals = self._functionals(receivers)
+        return lambda coefficients: self._felt(coefficients, receivers, functionals)
 
     def _moments(self, coefficients: Tensor) -> Tensor:
         """Q, M and T of each structure, (S, 5)."""

@@ -17,7 +17,7 @@ from leyden.coulomb.lattice import Lattice, Waves
 from leyden.coulomb.quadratic import quadratic
 from leyden.coulomb.sites import Sites
 from leyden.coulomb.spread import gather, spread
-from leyden.coulomb.term import Term
+from leyden.coulomb.term import Felt, Term
 from leyden.density.harmonics import multi_indices
 
 EmbeddingFor = Callable[[Sites | None], Embedding]
@@ -53,7 +53,7 @@ class Fourier(Term):
         """A^T G A c, (M, n)."""
         return self.on_lattice.felt(self.weights * self.on_lattice.amplitude(coefficients))
 
-    def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
+    def toward(self, receivers: Sites) -> Felt:
         """What receivers feel; those outside the structure need a larger cell, and narrow ones more waves."""
         narrowest = self.narrowest(receivers, self.widened)
         effective = ((self.effective**2 + narrowest.clamp(max=self.effective) ** 2) / 2).sqrt()
@@ -61,7 +61,8 @@ class Fourier(Term):
         waves = self.waves_for(embedding.cell.to(effective), effective, max(self.sites.order, receivers.order))
         k2 = green.square(waves, embedding)
         source, target = (OnLattice(s, self.widened, waves, embedding, k2) for s in (self.sites, receivers))
-        return target.felt(interaction(waves, embedding, k2, source, target) * source.amplitude(coefficients))
+        weights = interaction(waves, embedding, k2, source, target)
+        return lambda coefficients: target.felt(weights * source.amplitude(coefficients))
 
 
 class OnLattice:

@@ -16,7 +16,7 @@ from leyden.checks import InputError
 from leyden.coulomb import pair
 from leyden.coulomb.pair_lists import PairList, Pairs
 from leyden.coulomb.sites import Sites
-from leyden.coulomb.term import Term
+from leyden.coulomb.term import Felt, Term
 from leyden.coulomb.tune import pair_taper
 
 
@@ -83,12 +83,16 @@ class PairSum(Term):
         backward = pair.potential(coefficients[first], -self.pairs.vectors, self.kernels, order)
         return (self.own * coefficients).index_add(0, first, forward).index_add(0, second, backward)
 
-    def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
+    def toward(self, receivers: Sites) -> Felt:
         """What receivers feel."""
         pairs = self.rule.across(receivers, self.sites)
         kernels = self._kernels(pairs, receivers)
-        felt = pair.potential(coefficients[pairs.second], pairs.vectors, kernels, receivers.order)
-        return segment.total(felt, pairs.first, len(receivers.index))
+
+        def felt(coefficients: Tensor) -> Tensor:
+            each = pair.potential(coefficients[pairs.second], pairs.vectors, kernels, receivers.order)
+            return segment.total(each, pairs.first, len(receivers.index))
+
+        return felt
 
     def _kernels(self, pairs: Pairs, receivers: Sites) -> list[Tensor]:
         square = (pairs.vectors * pairs.vectors).sum(1)

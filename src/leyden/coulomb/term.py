@@ -1,10 +1,13 @@
 """Contract of one term of the Coulomb operator: a symmetric quadratic form on coefficients c (M, n) of sites."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor
 
 from leyden.coulomb.sites import Sites
+
+Felt = Callable[[Tensor], Tensor]
 
 
 class Term(ABC):
@@ -19,5 +22,5 @@ class Term(ABC):
         """V c, (M, n) eV/e Å^-order: the derivative of the energy by the coefficients."""
 
     @abstractmethod
-    def project(self, coefficients: Tensor, receivers: Sites) -> Tensor:
-        """What other sites in the same structures feel, (number of receivers, their n)."""
+    def toward(self, receivers: Sites) -> Felt:
+        """The map from coefficients to what other sites in the same structures feel, (number of receivers, their n)."""

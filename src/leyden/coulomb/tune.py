@@ -12,8 +12,9 @@ TAPER_START = 0.92
 PAIR_TAPER_START = 0.9
 """The same for the distances of the pair part."""
 NARROW = 0.4
-SPLIT = 0.6
-"""Å; where a basis has widths below NARROW, the lattice sum takes them for SPLIT, and close pairs add the rest."""
+SPLIT = (0.6, 0.75, 0.9)
+"""Å, of lmax 0, 1, 2; where a basis has widths below NARROW, the lattice sum takes them for SPLIT, and close pairs add
+the rest. Narrower is faster, but higher multipoles of narrower Gaussians have more roundoff."""
 
 
 def reciprocal_cutoff(accuracy: float, source: Tensor, receiver: Tensor, lmax: int) -> Tensor:
@@ -27,7 +28,7 @@ def reciprocal_cutoff(accuracy: float, source: Tensor, receiver: Tensor, lmax: i
 
 def widened(basis: GaussianBasis) -> float:
     """Width (Å) below which the lattice sum does not go; 0 where no width of the basis is narrow."""
-    return SPLIT if basis.narrowest < NARROW else 0.0
+    return SPLIT[basis.lmax] if basis.narrowest < NARROW else 0.0
 
 
 def pair_cutoff(accuracy: float, width: float, lmax: int) -> float:
