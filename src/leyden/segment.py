@@ -1,5 +1,7 @@
 """Per-structure reductions over a flat batch: atoms carry the index of their structure."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -37,3 +39,30 @@ def starts(index: Tensor, count: int) -> Tensor:
     """First atom of each structure for a sorted index (N,): result (count + 1,), the last entry is N."""
     size = torch.bincount(index, minlength=count)
     return torch.cat([size.new_zeros(1), size.cumsum(0)])
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Rows of an array (M, n) in matrices: structure index (M,), slot (M,) within it, the number of slots."""
+
+    index: Tensor
+    slot: Tensor
+    count: int
+    slots: int
+
+    @staticmethod
+    def of(index: Tensor, count: int) -> "Padding":
+        """For ascending structures index (M,)."""
+        start = starts(index, count)
+        slot = torch.arange(len(index), device=index.device) - start[index]
+        return Padding(index, slot, count, int(start.diff().max()))
+
+    def pack(self, values: Tensor) -> Tensor:
+        """(M, n) -> (S, slots n), zero where a structure is shorter."""
+        out = values.new_zeros(self.count, self.slots, values.shape[1])
+        out[self.index, self.slot] = values
+        return out.flatten(1)
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Back."""
+        return packed.unflatten(1, (self.slots, -1))[self.index, self.slot]

@@ -19,7 +19,7 @@ from leyden.charges.readout import Invariant, Vector, element_table
 from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels
-from leyden.solve import Blocks, Curvature, Settings, Solution, stationary
+from leyden.solve import Curvature, Settings, Solution, stationary
 
 SOFTEST = 0.5
 """eV/e^2 and eV/(e Å)^2; no hardness is below."""
@@ -73,8 +73,8 @@ class Equilibration(ChargeModel):
         def turned(p: Tensor) -> Tensor:
             return torch.einsum("nab,nb->na", stiffness, p) + coulomb.apply(p)
 
-        blocks = Blocks((stiffness + torch.diag_embed(problem.own)).detach(), plane)
-        inverse = Curvature(turned, blocks, plane, problem.rows, problem.settings(self.settings))
+        precondition = problem.preconditioner(stiffness)
+        inverse = Curvature(turned, precondition, plane, problem.rows, problem.settings(self.settings))
         start = torch.zeros_like(chi) if problem.start is None else problem.start
         return stationary(lambda p: chi + problem.external + turned(p), inverse, start)
 

@@ -11,8 +11,14 @@ from leyden.coulomb.pair import self_interaction
 from leyden.density import GaussianBasis
 from leyden.features import Features
 from leyden.neighbors import Graph
-from leyden.solve import Plane, Rows, Settings
+from leyden.solve import Blocks, Plane, Rows, Settings, Whole
+from leyden.solve.linear import Linear
 from leyden.system import System
+
+LARGEST = 800
+"""Coefficients of a structure up to which V is made a matrix to precondition with; see benchmarks/solvers.py."""
+COARSE = 1e-2
+"""Accuracy of that matrix."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,12 @@ class Problem:
             f"{model}: expected no electrode_potential, as its charges do not follow potentials; take a model that"
             " solves for them, such as the preset 'qeq'.",
         )
+
+    def preconditioner(self, stiffness: Tensor) -> Linear:
+        """For the curvature V + J with blocks J (N, dim, dim): V roughly where it is small, its diagonal elsewhere."""
+        if int(self.system.size.max()) * self.basis.dim > LARGEST:
+            return Blocks((stiffness + torch.diag_embed(self.own)).detach(), self.plane)
+        return Whole(self.coulomb.approximate(COARSE), stiffness.detach(), self.system.index, self.plane)
 
     @property
     def rows(self) -> Rows:

@@ -22,6 +22,7 @@ class Background(Term):
     def __init__(self, sites: Sites, volume: Tensor, widened: float = 0.0) -> None:
         self.sites, self.widened = sites, widened
         self.strength = -2.0 * math.pi * COULOMB / volume
+        self.square = self._square(sites)
 
     def energy(self, coefficients: Tensor) -> Tensor:
         """(S,) eV."""
@@ -43,7 +44,7 @@ class Background(Term):
 
     def _moments(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Q and sum_i q_i sigma_i^2 of each structure."""
-        both = torch.stack([coefficients[:, 0], coefficients[:, 0] * self._square(self.sites)], 1)
+        both = torch.stack([coefficients[:, 0], coefficients[:, 0] * self.square], 1)
         charge, second = both.new_zeros(self.sites.count, 2).index_add(0, self.sites.index, both).unbind(1)
         return charge, second
 

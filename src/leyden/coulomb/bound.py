@@ -1,5 +1,6 @@
 """V attached to a geometry: energies, potentials and features of one quadratic form, applied as often as wanted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from leyden import segment
 from leyden.checks import finite, require, shaped
 from leyden.coulomb import pair
+from leyden.coulomb.matrix import dense
 from leyden.coulomb.pair_lists import AllPairs
 from leyden.coulomb.sites import Sites
 from leyden.coulomb.term import Felt, Term
@@ -20,12 +22,22 @@ NEUTRAL = 1e-4
 
 
 class Group:
-    """Structures that share a method and a boundary condition: their terms, and where they are in the batch."""
+    """Structures that share a method and a boundary condition: their terms, and where they are in the batch.
+
+    terms_for: the same without a mesh, to another accuracy.
+    """
 
     def __init__(
-        self, terms: list[Term], system: System, sites: Sites, atoms: Tensor | None, structures: Tensor
+        self,
+        terms: list[Term],
+        system: System,
+        sites: Sites,
+        atoms: Tensor | None,
+        structures: Tensor,
+        terms_for: Callable[[float], list[Term]],
     ) -> None:
         self.terms, self.system, self.sites, self.atoms, self.structures = terms, system, sites, atoms, structures
+        self.terms_for = terms_for
 
     def coefficients(self, density: Tensor) -> Tensor:
         """Of the sites of this group, from the density (N, dim) of the batch."""
@@ -115,6 +127,19 @@ class BoundCoulomb:
             maps = [group.toward(Sites.of(group.system, basis), own) for group in self.groups]
         self.kept.append((basis, own, maps))
         return maps
+
+    def approximate(self, accuracy: float) -> Tensor:
+        """V of each structure to a coarse accuracy, (S, atoms dim, atoms dim) with zeros on padding; without gradients.
+
+        A preconditioner for the solution of equations with V: it is positive where V is.
+        """
+        slots = int(self.system.size.max())
+        out = self.system.positions.new_zeros(self.system.count, slots * self.basis.dim, slots * self.basis.dim)
+        with torch.no_grad():
+            for group in self.groups:
+                found = dense(group.terms_for(accuracy), group.sites)
+                out[group.structures, : found.shape[1], : found.shape[2]] = found
+        return out
 
     def dense(self) -> Tensor:
         """V as a matrix (N dim, N dim) in eV/e^2, block-diagonal in structures: for small systems and tests."""

@@ -75,8 +75,8 @@ class OnLattice:
         self.s = exact = _fractional(sites.positions, inverse, sites.index)
         if precise.dtype != torch.float64 or inverse.dtype != torch.float64:
             exact = _fractional(sites.positions.double(), precise.double(), sites.index)
-        values, kind = _kinds(sites.widths.clamp(min=widened))
-        self.lattice: Lattice = waves.at(exact.detach(), sites.index, kind, len(values))
+        values, self.kind = _kinds(sites.widths.clamp(min=widened))
+        self.lattice: Lattice = waves.at(exact.detach(), sites.index, self.kind, len(values))
         self.width = values[0]
         broader = (values**2 - values[0] ** 2)[:, None]
         self.damping = both_parts(torch.exp(-0.5 * broader * k2.to(values))) if len(values) > 1 else None

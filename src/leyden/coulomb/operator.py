@@ -6,7 +6,8 @@ differentiated to any order in positions, cell and density. A batch may mix boun
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -14,6 +15,7 @@ from leyden.checks import finite, require
 from leyden.coulomb.bound import BoundCoulomb, Group
 from leyden.coulomb.method import IMAGES, METHODS, Plan
 from leyden.coulomb.sites import Sites
+from leyden.coulomb.term import Term
 from leyden.density.basis import GaussianBasis
 from leyden.system import System
 
@@ -64,5 +66,11 @@ class Coulomb:
             mine = torch.tensor([n for n, k in enumerate(chosen) if k == kind], device=system.index.device)
             part, atoms = (system, None) if len(mine) == system.count else system.select(mine)
             sites = Sites.of(part, basis)
-            groups.append(Group(plan.terms(part, sites, *kind), part, sites, atoms, mine))
+            coarse = partial(_coarse, plan, part, sites, *kind)
+            groups.append(Group(plan.terms(part, sites, *kind), part, sites, atoms, mine, coarse))
         return BoundCoulomb(system, basis, groups, self.charged)
+
+
+def _coarse(plan: Plan, system: System, sites: Sites, method: str, axes: int, accuracy: float) -> list[Term]:
+    """Terms to another accuracy, with plane waves instead of a mesh."""
+    return replace(plan, accuracy=accuracy).terms(system, sites, "direct" if method == "direct" else "reciprocal", axes)

@@ -5,5 +5,17 @@ from leyden.solve.constraint import Plane
 from leyden.solve.linear import Rows
 from leyden.solve.solution import Solution, Status, Unconverged
 from leyden.solve.stationary import Curvature, Settings, stationary
+from leyden.solve.whole import Whole
 
-__all__ = ["Blocks", "Curvature", "Plane", "Rows", "Settings", "Solution", "Status", "Unconverged", "stationary"]
+__all__ = [
+    "Blocks",
+    "Curvature",
+    "Plane",
+    "Rows",
+    "Settings",
+    "Solution",
+    "Status",
+    "Unconverged",
+    "Whole",
+    "stationary",
+]
