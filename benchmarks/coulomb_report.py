@@ -33,7 +33,7 @@ def _lines(found: dict, stem: str) -> list[str]:
         "Leyden: milliseconds (CPU time of all threads; elapsed on a GPU). Others: their time / ours, in turns."
         " In brackets: relative error of the forces (training: of the gradient of the parameters), MB at the peak.",
         "",
-        f"![time of a call]({stem}.svg)",
+        f"![time of a call]({stem}.png)",
         "",
     ]
     forms = list(dict.fromkeys(row["form"] for row in found["rows"]))
@@ -139,8 +139,7 @@ def _plot(found: dict, path: Path) -> None:
         axis.set_ylabel("time of a call, ms" if found["device"] == "cuda" else "CPU time of a call, ms")
     figure.legend(*_legend(axes), loc="outside right upper", frameon=False)
     figure.set_layout_engine("constrained")
-    for kind in ("png", "svg"):
-        figure.savefig(path.with_suffix(f".{kind}"), dpi=150)
+    figure.savefig(path.with_suffix(".png"), dpi=150)
 
 
 def _legend(axes: np.ndarray) -> tuple[list, list[str]]:

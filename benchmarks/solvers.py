@@ -40,7 +40,7 @@ HARDNESS = {1: 14.0, 8: 13.0, 11: 9.0, 17: 11.0, 79: 0.5}
 """eV/e and eV/e^2; V adds the energy of each Gaussian with itself."""
 BASIS = GaussianBasis({1: 0.5, 8: 0.7, 11: 0.9, 17: 1.0, 79: 0.9})
 ACCURACY = 1e-6
-LARGEST_DENSE = 2500
+LARGEST_DENSE = 700
 LARGEST_PEER = 1600
 
 
@@ -109,9 +109,11 @@ class Solve:
         chi, hardness = (s.positions.new_tensor([t[z] / COULOMB for z in numbers]) for t in (CHI, HARDNESS))
         radius = math.sqrt(2) * BASIS.widths(s.numbers, torch.float32)[:, 0]
         if s.pbc.any():
-            alpha, cell = 0.35, s.cell[0]
-            waves = [int(n) for n in (torch.linalg.vector_norm(cell, dim=1) * 2 * alpha * 4.0 / (2 * math.pi)).ceil()]
-            pairs = mlipops.NeighborList(min(9.0, 0.49 * float(cell.diagonal().min())))
+            cell = s.cell[0]
+            cutoff = min(9.0, 0.49 * float(cell.diagonal().min()))
+            alpha, edges = 3.5 / cutoff, torch.linalg.vector_norm(cell, dim=1)
+            waves = [int(n) for n in (edges * 2 * alpha * 3.5 / (2 * math.pi)).ceil() + 1]
+            pairs = mlipops.NeighborList(cutoff)
             coulomb, box = mlipops.CoulombEwald(pairs, None, *waves, alpha, 1.0), cell
         else:
             coulomb, box = mlipops.CoulombNC(None, 1.0), None

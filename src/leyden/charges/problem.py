@@ -15,9 +15,9 @@ from leyden.solve import Blocks, Plane, Rows, Settings, Whole
 from leyden.solve.linear import Linear
 from leyden.system import System
 
-LARGEST = 800
+LARGEST_OPEN, LARGEST_PERIODIC = 1000, 300
 """Coefficients of a structure up to which V is made a matrix to precondition with; see benchmarks/solvers.py."""
-COARSE = 1e-2
+COARSE = 3e-2
 """Accuracy of that matrix."""
 
 
@@ -52,7 +52,8 @@ class Problem:
 
     def preconditioner(self, stiffness: Tensor) -> Linear:
         """For the curvature V + J with blocks J (N, dim, dim): V roughly where it is small, its diagonal elsewhere."""
-        if int(self.system.size.max()) * self.basis.dim > LARGEST:
+        largest = LARGEST_PERIODIC if bool(self.system.pbc.any()) else LARGEST_OPEN
+        if int(self.system.size.max()) * self.basis.dim > largest:
             return Blocks((stiffness + torch.diag_embed(self.own)).detach(), self.plane)
         return Whole(self.coulomb.approximate(COARSE), stiffness.detach(), self.system.index, self.plane)
 

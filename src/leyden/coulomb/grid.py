@@ -1,8 +1,11 @@
 """Which meshes structures have, and the waves of their half spectra.
 
 The sizes n_d are integers. Where a growing cell is about to need the next one, both share the structure with smooth
-weights, which are part of the multiplicity: the energy is twice differentiable in the cell. Single precision does not
-resolve how two sizes differ, so that there the weights are taken as constant.
+weights, which are part of the multiplicity: the energy is twice differentiable in the cell. With weights w_1 > w_2 >
+w_3 of the larger sizes of the axes 1, 2, 3, the meshes that grow along none, 1, 1 and 2, and all of them have the
+shares 1 - w_1, w_1 - w_2, w_2 - w_3, w_3: two meshes in a cubic cell. Where two weights cross, what jumps in the slope
+is the part of the error that is not a sum over axes, about the square of the error. Single precision does not resolve
+how two sizes differ, so that there the weights are taken as constant.
 """
 
 import math
@@ -100,12 +103,13 @@ def _meshes(needed: Tensor, smallest: int) -> tuple[Tensor, Tensor, Tensor]:
     if not x.detach().any():
         return _sorted(torch.arange(len(size), device=size.device), size.long(), torch.ones_like(size[:, 0]))
     rise = x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
-    corner = torch.tensor(list(product([False, True], repeat=3)), device=needed.device)
-    along = torch.where(corner, rise[:, None], 1.0 - rise[:, None])
-    share = along[..., 0] * along[..., 1] * along[..., 2]
+    ordered, axis = rise.sort(1, descending=True)
+    edge = torch.ones_like(ordered[:, :1])
+    share = torch.cat([edge, ordered], 1) - torch.cat([ordered, edge * 0], 1)
     share = share if share.dtype == torch.float64 else share.detach()
     structure, which = torch.nonzero(share.detach(), as_tuple=True)
-    sizes = torch.where(corner, larger[:, None], size[:, None])[structure, which].long()
+    grown = axis.argsort(1)[structure] < which[:, None]
+    sizes = torch.where(grown, larger[structure], size[structure]).long()
     return _sorted(structure, sizes, share[structure, which])
 
 
