@@ -8,7 +8,22 @@ from leyden.charges import Local
 from leyden.coulomb import Coulomb
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
-from leyden.spec import CartesianSpec, CoulombSpec, LocalSpec, PotentialSpec, build, describe
+from leyden.spec import (
+    KINDS,
+    CartesianSpec,
+    ChargeSpec,
+    CoulombSpec,
+    EquilibrationSpec,
+    LocalSpec,
+    MixtureSpec,
+    PotentialSpec,
+    SolverSpec,
+    SplitChargeEquilibrationSpec,
+    SplitSpec,
+    VariationalSpec,
+    build,
+    describe,
+)
 from leyden.testing.assembly import assembled, batch
 
 SPEC = PotentialSpec(
@@ -33,6 +48,31 @@ def test_every_field_survives_building() -> None:
     ):
         same = {name for name, value in section if value == getattr(default, name)}
         assert same <= {"kind", "method"}
+
+
+OTHERS = [
+    SplitSpec(dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, formal={8: -1.0}, self_interaction=False, hidden=3),
+    EquilibrationSpec(dipoles=True, width=0.6, hidden=3, solver=SolverSpec(tolerance=1e-6, iterations=50)),
+    SplitChargeEquilibrationSpec(width=0.6, formal={1: 0.5}, hidden=3, solver=SolverSpec(unconverged="report")),
+    VariationalSpec(dipoles=True, width=0.6, terms=2, hidden=3, solver=SolverSpec(iterations=50)),
+    MixtureSpec(states=(0.0, 1.0), temperature=0.2, width=0.6, hidden=3, solver=SolverSpec(iterations=50)),
+]
+
+
+@pytest.mark.parametrize("charges", OTHERS, ids=lambda spec: spec.kind)
+def test_every_charge_model_survives_building(charges: ChargeSpec) -> None:
+    """Every value differs from its default; what is built has it, and comes back from plain data, too."""
+    spec = SPEC.model_copy(update={"charges": charges, "coulomb": CoulombSpec()})
+    same = {name for name, value in charges if value == type(charges).model_fields[name].get_default()}
+    assert same <= {"kind"}
+    assert describe(build(spec)) == spec
+    assert PotentialSpec.model_validate(spec.model_dump(mode="json")) == spec
+    again = build(spec).double()
+    assert again(batch()).density.abs().max() > 1e-3
+
+
+def test_every_kind_is_tested() -> None:
+    assert {spec.kind for spec in OTHERS} | {"local"} == set(KINDS)
 
 
 def test_plain_data_there_and_back() -> None:

@@ -122,7 +122,7 @@ def test_labels_with_a_weight() -> None:
 @pytest.mark.parametrize(
     ("charges", "sentence"),
     [
-        ({"kind": "equilibraton"}, "key 'model.charges.kind': expected one of local, equilibration"),
+        ({"kind": "equilibraton"}, r"key 'model.charges.kind': expected one of local, .*did you mean 'equilibration'"),
         ({"kind": "equilibration", "dipole": True}, r"unknown key 'model.charges.dipole' \(did you mean 'dipoles'\?\)"),
         ({"modes": "free"}, r"unknown key 'model.charges.modes' \(did you mean 'mode'\?\)"),
         ({"kind": "equilibration", "solver": {"iterations": 0}}, "key 'model.charges.solver.iterations'"),

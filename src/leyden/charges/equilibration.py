@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, Vector, element_table
+from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus
 from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels
@@ -58,11 +58,11 @@ class Equilibration(ChargeModel):
         chi = torch.tensor([electronegativity(z) for z in elements])
         self.register_buffer("element", element_table(elements), persistent=False)
         self.chi = Invariant(channels.scalars, hidden, INITIAL_SLOPE * (chi - chi.mean()))
-        self.hardness = Invariant(channels.scalars, hidden, _inverse_softplus(torch.full_like(chi, INITIAL_HARDNESS)))
+        self.hardness = Invariant(channels.scalars, hidden, inverse_softplus(torch.full_like(chi, INITIAL_HARDNESS)))
         if basis.lmax:
             stiffness = torch.full_like(chi, INITIAL_STIFFNESS).sqrt()
             self.force = Vector(channels.scalars, channels.vectors)
-            self.stiffness = Invariant(channels.scalars, hidden, _inverse_softplus(stiffness))
+            self.stiffness = Invariant(channels.scalars, hidden, inverse_softplus(stiffness))
             self.anisotropy = nn.Linear(channels.tensors, 1, bias=False) if channels.tensors else None
 
     def solve(self, problem: Problem) -> Solution:
@@ -98,7 +98,3 @@ class Equilibration(ChargeModel):
         out = chi.new_zeros(len(chi), 4, 4)
         out[:, 0, 0], out[:, 1:, 1:] = hardness, root @ root + SOFTEST * unit
         return chi, out
-
-
-def _inverse_softplus(x: Tensor) -> Tensor:
-    return x + torch.log(-torch.expm1(-x))

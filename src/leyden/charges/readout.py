@@ -42,6 +42,11 @@ class Vector(nn.Module):
         return self.mix(vectors * self.gate(scalars)[:, None, :])[..., 0]
 
 
+def inverse_softplus(x: Tensor) -> Tensor:
+    """The argument at which softplus is x > 0."""
+    return x + torch.log(-torch.expm1(-x))
+
+
 def element_table(elements: tuple[int, ...]) -> Tensor:
     """Position of each atomic number among the sorted elements, (119,), -1 for the others."""
     table = torch.full((119,), -1, dtype=torch.long)

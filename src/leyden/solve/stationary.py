@@ -103,7 +103,7 @@ def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Ten
         tuple(
             _status(*each) for each in zip(residual.tolist(), target.tolist(), found.curvature.tolist(), strict=True)
         ),
-        _first(plane, rows, final),
+        chemical_potential(plane, rows, final),
         torch.where(found.curvature.isinf(), none, found.curvature),
         none,
     )
@@ -119,7 +119,7 @@ def _status(residual: float, target: float, curvature: float) -> Status:
     return Status.INDEFINITE if curvature <= 0 else Status.LIMIT
 
 
-def _first(plane: Plane, rows: Rows, force: Tensor) -> Tensor:
+def chemical_potential(plane: Plane, rows: Rows, force: Tensor) -> Tensor:
     """The multiplier of the first held group of each structure, (S,); NaN without one."""
     each = plane.multiplier(force)
     atom = plane.held[plane.group].nonzero().squeeze(1).flip(0)

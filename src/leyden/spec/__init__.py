@@ -1,6 +1,17 @@
 """What a potential is made of, as plain data: the section `model` of a config, and config.yaml of a model folder."""
 
-from leyden.spec.charges import KINDS, AnyChargeSpec, ChargeSpec, EquilibrationSpec, LocalSpec, SolverSpec
+from leyden.spec.charges import (
+    KINDS,
+    AnyChargeSpec,
+    ChargeSpec,
+    EquilibrationSpec,
+    LocalSpec,
+    MixtureSpec,
+    SolverSpec,
+    SplitChargeEquilibrationSpec,
+    SplitSpec,
+    VariationalSpec,
+)
 from leyden.spec.model import CartesianSpec, CoulombSpec, ModelSpec, PotentialSpec, build, describe
 from leyden.spec.section import Section
 
@@ -12,10 +23,14 @@ __all__ = [
     "CoulombSpec",
     "EquilibrationSpec",
     "LocalSpec",
+    "MixtureSpec",
     "ModelSpec",
     "PotentialSpec",
     "Section",
     "SolverSpec",
+    "SplitChargeEquilibrationSpec",
+    "SplitSpec",
+    "VariationalSpec",
     "build",
     "describe",
 ]

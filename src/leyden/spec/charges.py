@@ -5,7 +5,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
-from leyden.charges import ChargeModel, Equilibration, Local
+from leyden.charges import (
+    ChargeModel,
+    Equilibration,
+    Local,
+    Mixture,
+    Split,
+    SplitChargeEquilibration,
+    Variational,
+)
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Settings
@@ -102,7 +110,121 @@ class EquilibrationSpec(ChargeSpec):
         )
 
 
-KINDS: dict[str, type[ChargeSpec]] = {"local": LocalSpec, "equilibration": EquilibrationSpec}
+class SplitSpec(ChargeSpec):
+    """Charges by local transfer; see leyden.charges.Split."""
+
+    model = Split
+    kind: Literal["split"] = "split"
+    dipoles: bool = False
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    formal: dict[Element, float] | None = Field(None, description="e, charge of an element before transfers; else 0")
+    self_interaction: bool = True
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Split:
+        """The model."""
+        basis = GaussianBasis(self.width, int(self.dipoles))
+        return Split(channels, elements, basis, self.formal, self.self_interaction, self.hidden)
+
+    @classmethod
+    def of(cls, model: Split) -> Self:
+        """Its spec."""
+        return cls(
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            formal=model.formal,
+            self_interaction=model.self_interaction,
+            hidden=model.hidden,
+        )
+
+
+class SplitChargeEquilibrationSpec(ChargeSpec):
+    """Charges of least energy that move along bonds; see leyden.charges.SplitChargeEquilibration."""
+
+    model = SplitChargeEquilibration
+    kind: Literal["sqe"] = "sqe"
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    formal: dict[Element, float] | None = Field(None, description="e, charge of an element before transfers; else 0")
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+    solver: SolverSpec = SolverSpec()
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> SplitChargeEquilibration:
+        """The model."""
+        basis, settings = GaussianBasis(self.width), self.solver.settings()
+        return SplitChargeEquilibration(channels, elements, basis, self.formal, self.hidden, settings)
+
+    @classmethod
+    def of(cls, model: SplitChargeEquilibration) -> Self:
+        """Its spec."""
+        return cls(
+            width=model.basis.width, formal=model.formal, hidden=model.hidden, solver=SolverSpec.of(model.settings)
+        )
+
+
+class VariationalSpec(ChargeSpec):
+    """Charges, and dipoles, that minimise a learned convex energy; see leyden.charges.Variational."""
+
+    model = Variational
+    kind: Literal["variational"] = "variational"
+    dipoles: bool = False
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    terms: int = Field(4, ge=1, description="bends of the energy of an atom")
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+    solver: SolverSpec = SolverSpec()
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Variational:
+        """The model."""
+        basis = GaussianBasis(self.width, int(self.dipoles))
+        return Variational(channels, elements, basis, self.hidden, self.terms, self.solver.settings())
+
+    @classmethod
+    def of(cls, model: Variational) -> Self:
+        """Its spec."""
+        return cls(
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            terms=model.terms,
+            hidden=model.hidden,
+            solver=SolverSpec.of(model.settings),
+        )
+
+
+class MixtureSpec(ChargeSpec):
+    """Charges that settle in one of several states; see leyden.charges.Mixture."""
+
+    model = Mixture
+    kind: Literal["mixture"] = "mixture"
+    states: tuple[float, ...] = Field((-1.0, 0.0, 1.0), min_length=1, description="e, charges of the states of an atom")
+    temperature: float = Field(0.1, gt=0.0, description="eV, over which states mix")
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+    solver: SolverSpec = SolverSpec()
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Mixture:
+        """The model."""
+        basis, settings = GaussianBasis(self.width), self.solver.settings()
+        return Mixture(channels, elements, basis, self.states, self.temperature, self.hidden, settings)
+
+    @classmethod
+    def of(cls, model: Mixture) -> Self:
+        """Its spec."""
+        return cls(
+            states=model.states,
+            temperature=model.temperature,
+            width=model.basis.width,
+            hidden=model.hidden,
+            solver=SolverSpec.of(model.settings),
+        )
+
+
+KINDS: dict[str, type[ChargeSpec]] = {
+    "local": LocalSpec,
+    "split": SplitSpec,
+    "equilibration": EquilibrationSpec,
+    "sqe": SplitChargeEquilibrationSpec,
+    "variational": VariationalSpec,
+    "mixture": MixtureSpec,
+}
 """All charge models that a config can name."""
 
 
@@ -112,7 +234,13 @@ def _kind(given: Any) -> str:
 
 
 AnyChargeSpec = Annotated[
-    Annotated[LocalSpec, Tag("local")] | Annotated[EquilibrationSpec, Tag("equilibration")], Discriminator(_kind)
+    Annotated[LocalSpec, Tag("local")]
+    | Annotated[SplitSpec, Tag("split")]
+    | Annotated[EquilibrationSpec, Tag("equilibration")]
+    | Annotated[SplitChargeEquilibrationSpec, Tag("sqe")]
+    | Annotated[VariationalSpec, Tag("variational")]
+    | Annotated[MixtureSpec, Tag("mixture")],
+    Discriminator(_kind),
 ]
 
 

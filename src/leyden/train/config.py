@@ -11,7 +11,16 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from leyden.checks import InputError, nearest
-from leyden.spec import KINDS, EquilibrationSpec, LocalSpec, ModelSpec, Section
+from leyden.spec import (
+    KINDS,
+    EquilibrationSpec,
+    LocalSpec,
+    ModelSpec,
+    Section,
+    SplitChargeEquilibrationSpec,
+    SplitSpec,
+    VariationalSpec,
+)
 
 
 class DataSection(Section):
@@ -85,8 +94,11 @@ PRESETS: dict[str, ModelSpec] = {
     "short-range": ModelSpec(charges=None),
     "les": ModelSpec(charges=LocalSpec()),
     "les-multipole": ModelSpec(charges=LocalSpec(dipoles=True)),
+    "split": ModelSpec(charges=SplitSpec()),
     "qeq": ModelSpec(charges=EquilibrationSpec()),
+    "sqe": ModelSpec(charges=SplitChargeEquilibrationSpec()),
     "polarizable": ModelSpec(charges=EquilibrationSpec(dipoles=True)),
+    "variational": ModelSpec(charges=VariationalSpec(dipoles=True)),
 }
 
 

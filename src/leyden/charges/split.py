@@ -1,0 +1,99 @@
+"""Local split charges: q_i = q0_i + sum_j (t_ij - t_ji), with transfers t read from the features of pairs; U = 0, or
+minus the self-interaction.
+
+Baldwin et al. (arXiv 2603.14700). The sum of the charges is exact, and for Q = sum f distant fragments have the charges
+that they have alone (transfer.py). As t_ij moves along the vector r_ij from i to j,
+
+    P = sum_i (mu_i + q0_i r_i) - sum_ij t_ij r_ij
+
+is the dipole of the density in an open structure. In a periodic one it stays the same, up to a formal charge times a
+cell vector, when an atom is moved by a cell vector; the dipole of the density does not.
+"""
+
+import torch
+from torch import Tensor
+
+from leyden import segment
+from leyden.charges.electronegativity import electronegativity
+from leyden.charges.model import ChargeModel
+from leyden.charges.problem import Problem
+from leyden.charges.readout import Vector, element_table
+from leyden.charges.transfer import Bonds, FormalCharges, Pair
+from leyden.checks import require
+from leyden.density import GaussianBasis
+from leyden.features import Channels
+from leyden.solve import Solution
+
+INITIAL_TRANSFER = 0.07
+"""Charge (e) for each unit of electronegativity with which training starts: what an atom receives from a very close one
+that is more electronegative, and as much again by the transfer in the other direction."""
+
+
+class Split(ChargeModel):
+    """Charges by transfer, and local dipoles if the basis has lmax 1.
+
+    formal: charge (e) of elements by atomic number, 0 where none is given; self_interaction: keep the energy of each
+    Gaussian with itself.
+    """
+
+    element: Tensor
+
+    def __init__(
+        self,
+        channels: Channels,
+        elements: tuple[int, ...],
+        basis: GaussianBasis,
+        formal: dict[int, float] | None = None,
+        self_interaction: bool = True,
+        hidden: int = 32,
+    ) -> None:
+        super().__init__()
+        require(
+            basis.lmax <= 1 and basis.shells == 1,
+            f"charges.Split: expected one shell of charges or dipoles, got lmax {basis.lmax} and {basis.shells} shells;"
+            " use GaussianBasis(width, lmax=0 or 1).",
+        )
+        require(
+            basis.lmax == 0 or channels.vectors > 0,
+            "charges.Split: expected a backbone with vector features for dipoles, got none; use lmax=0.",
+        )
+        self.basis, self.formal, self.self_interaction, self.hidden = basis, formal, self_interaction, hidden
+        elements = tuple(sorted(elements))
+        chi = torch.tensor([electronegativity(z) for z in elements])
+        self.register_buffer("element", element_table(elements), persistent=False)
+        self.initial = FormalCharges(channels.scalars, hidden, elements, formal)
+        self.transfer = Pair(channels.scalars, hidden, INITIAL_TRANSFER * (chi[None, :] - chi[:, None]))
+        self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
+
+    def solve(self, problem: Problem) -> Solution:
+        """Read the transfers, and the dipoles, from the features."""
+        problem.require_closed("charges.Split")
+        initial, bonds, transfers = self.transfers(problem)
+        charges = initial + bonds.received(transfers, len(initial))
+        density = torch.cat([charges, *self._dipoles(problem)], 1)
+        return Solution.direct(density, problem.system.charge)
+
+    def energy(self, density: Tensor, problem: Problem) -> Tensor:
+        """0, or minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,) eV."""
+        if self.self_interaction:
+            return torch.zeros_like(problem.system.charge)
+        return -0.5 * problem.rows.dot(density, problem.own * density)
+
+    def transfers(self, problem: Problem) -> tuple[Tensor, Bonds, Tensor]:
+        """q0 (N, 1), and along the bonds of both directions the charges t (B, 1), e."""
+        element, bonds = self.element[problem.system.numbers], Bonds.directed(problem)
+        transfers = bonds.envelope * self.transfer(problem.features.scalars, element, bonds)
+        return self.initial(problem, element), bonds, transfers
+
+    def polarization(self, problem: Problem) -> Tensor:
+        """P of the module docstring, (S, 3) e Å: a dipole where nothing is periodic."""
+        system = problem.system
+        initial, bonds, transfers = self.transfers(problem)
+        atomic = sum(self._dipoles(problem), initial * system.positions)
+        moved = segment.total(transfers * bonds.vectors, system.index[bonds.receivers], system.count)
+        return segment.total(atomic, system.index, system.count) - moved
+
+    def _dipoles(self, problem: Problem) -> list[Tensor]:
+        """mu (N, 3), where the basis has dipoles."""
+        features = problem.features
+        return [] if self.dipole is None else [self.dipole(features.scalars, features.vectors)]
