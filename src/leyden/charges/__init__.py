@@ -6,7 +6,10 @@ from leyden.charges.local import Local
 from leyden.charges.mixture import Mixture
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
+from leyden.charges.response import Response
 from leyden.charges.split import Split
+from leyden.charges.symmetric_response import SymmetricResponse
+from leyden.charges.unrolled import Unrolled
 from leyden.charges.variational import Variational
 
 __all__ = [
@@ -15,7 +18,10 @@ __all__ = [
     "Local",
     "Mixture",
     "Problem",
+    "Response",
     "Split",
     "SplitChargeEquilibration",
+    "SymmetricResponse",
+    "Unrolled",
     "Variational",
 ]

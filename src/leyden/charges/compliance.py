@@ -92,7 +92,7 @@ class SplitChargeEquilibration(ChargeModel):
             return STIFFNESS * s + slope(charges(s))
 
         everything = Plane((0,), rows.index, external.new_zeros(rows.count), rows.index.new_zeros(rows.count).bool())
-        inverse = Curvature(curved, _unchanged, everything, rows, problem.settings(self.settings))
+        inverse = Curvature(curved, _unchanged, everything, rows, problem.settings(self.settings), self.trained)
         start = torch.zeros_like(root)
         if problem.start is not None:
             with torch.no_grad():

@@ -74,7 +74,8 @@ class Equilibration(ChargeModel):
             return torch.einsum("nab,nb->na", stiffness, p) + coulomb.apply(p)
 
         precondition = problem.preconditioner(stiffness)
-        inverse = Curvature(turned, precondition, plane, problem.rows, problem.settings(self.settings))
+        settings = problem.settings(self.settings)
+        inverse = Curvature(turned, precondition, plane, problem.rows, settings, self.trained)
         start = torch.zeros_like(chi) if problem.start is None else problem.start
         return stationary(lambda p: chi + problem.external + turned(p), inverse, start)
 

@@ -100,11 +100,12 @@ class Mixture(ChargeModel):
     def solve(self, problem: Problem) -> SeveralMinima:
         """The lowest of the minima that the starts lead to; with a density to start from, the one that it leads to."""
         local = self.bind(problem)
-        goal = objective(local, problem, self.settings)
+        settings = problem.settings(self.settings)
+        goal = objective(local, problem, settings)
         begin = self.starts(local, problem) if problem.start is None else [(problem.start, 1.0)]
         found = [_settled(goal, start, side) for start, side in begin]
         solution = _lowest(goal, found)
-        if self.settings.unconverged == "raise":
+        if settings.unconverged == "raise":
             solution.require()
         exact = attached(goal, solution)
         return SeveralMinima(**{**vars(solution), "density": exact.density})

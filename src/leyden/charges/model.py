@@ -14,6 +14,11 @@ class ChargeModel(nn.Module, ABC):
 
     basis: GaussianBasis
 
+    @property
+    def trained(self) -> bool:
+        """Whether derivatives by weights are wanted."""
+        return any(weight.requires_grad for weight in self.parameters())
+
     @abstractmethod
     def solve(self, problem: Problem) -> Solution:
         """The density (N, dim), in the potential of V and the external one."""

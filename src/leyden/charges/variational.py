@@ -44,7 +44,7 @@ class Variational(ChargeModel):
         """The minimum, by Newton steps with conjugate gradients."""
         local = self.local.bind(problem)
         start = isolated(local, problem.plane) if problem.start is None else problem.start
-        return minimise(objective(local, problem, self.settings), start)
+        return minimise(objective(local, problem, problem.settings(self.settings)), start)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""

@@ -44,12 +44,17 @@ class Settings:
 
 
 class Curvature(Inverse):
-    """A^-1 along the tangent of a plane, by conjugate gradients; symmetric."""
+    """A^-1 along the tangent of a plane, by conjugate gradients; symmetric.
 
-    def __init__(self, matrix: Linear, precondition: Linear, plane: Plane, rows: Rows, settings: Settings) -> None:
-        self.matrix, self.precondition, self.plane, self.rows, self.settings = (
-            matrix, precondition, plane, rows, settings,
-        )  # fmt: skip
+    trained: whether there are derivatives by weights, whose right-hand sides have the arbitrary scale of a loss.
+    Otherwise those below the residual of the density are roundoff, and not worth a solve.
+    """
+
+    def __init__(
+        self, matrix: Linear, precondition: Linear, plane: Plane, rows: Rows, settings: Settings, trained: bool = True
+    ) -> None:
+        self.matrix, self.precondition, self.plane, self.rows = matrix, precondition, plane, rows
+        self.settings, self.trained = settings, trained
         self.floor: Tensor | None = None
 
     def solve(self, b: Tensor, tolerance: Tensor) -> Found:
@@ -62,11 +67,11 @@ class Curvature(Inverse):
     def __call__(self, b: Tensor) -> Tensor:
         """A^-1 T b, relative to b and not below the residual with which the density was found."""
         with torch.no_grad():
-            b = self.plane.tangent(b)
+            b = self.plane.tangent(self.plane.tangent(b))  # twice: what is left of a stationary point is roundoff
             size = self.rows.largest(b)
             tolerance = RELATIVE[b.dtype] * size + (0.0 if self.floor is None else self.floor)
             found = self.solve(b, tolerance)
-        if bool((found.residual > 100 * tolerance).any()) and self.settings.unconverged == "raise":
+        if not bool((found.residual <= 100 * tolerance).all()) and self.settings.unconverged == "raise":
             worst = int((found.residual / tolerance).argmax())
             raise Unconverged(
                 f"charges: expected converged derivatives, got a residual of {found.residual[worst]:.2g} of"
@@ -76,8 +81,10 @@ class Curvature(Inverse):
 
     @property
     def transposed(self) -> Inverse:
-        """Itself."""
-        return self
+        """Itself; where weights are trained, without a floor."""
+        if not self.trained:
+            return self
+        return Curvature(self.matrix, self.precondition, self.plane, self.rows, self.settings)
 
 
 def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Tensor) -> Solution:

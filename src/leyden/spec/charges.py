@@ -10,8 +10,11 @@ from leyden.charges import (
     Equilibration,
     Local,
     Mixture,
+    Response,
     Split,
     SplitChargeEquilibration,
+    SymmetricResponse,
+    Unrolled,
     Variational,
 )
 from leyden.density import GaussianBasis
@@ -161,6 +164,90 @@ class SplitChargeEquilibrationSpec(ChargeSpec):
         )
 
 
+class ResponseSpec(ChargeSpec):
+    """A fixed point of a learned map of the potential; see leyden.charges.Response."""
+
+    model = Response
+    kind: Literal["response"] = "response"
+    dipoles: bool = False
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    receivers: tuple[Width, ...] = Field((0.7, 1.5), description="Å, of Gaussians that feel the potential")
+    order: int = Field(3, ge=1, description="derivatives of the density: 1 forces, 2 their training, 3 Born charges'")
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+    solver: SolverSpec = SolverSpec()
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Response:
+        """The model."""
+        basis, settings = GaussianBasis(self.width, int(self.dipoles)), self.solver.settings()
+        return Response(channels, elements, basis, self.receivers, self.hidden, settings, self.order)
+
+    @classmethod
+    def of(cls, model: Response) -> Self:
+        """Its spec."""
+        return cls(
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            receivers=model.given,
+            order=model.order,
+            hidden=model.hidden,
+            solver=SolverSpec.of(model.settings),
+        )
+
+
+class SymmetricResponseSpec(ChargeSpec):
+    """A fixed point that an energy implies; see leyden.charges.SymmetricResponse."""
+
+    model = SymmetricResponse
+    kind: Literal["symmetric-response"] = "symmetric-response"
+    dipoles: bool = False
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+    solver: SolverSpec = SolverSpec()
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> SymmetricResponse:
+        """The model."""
+        basis = GaussianBasis(self.width, int(self.dipoles))
+        return SymmetricResponse(channels, elements, basis, self.hidden, self.solver.settings())
+
+    @classmethod
+    def of(cls, model: SymmetricResponse) -> Self:
+        """Its spec."""
+        return cls(
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            hidden=model.hidden,
+            solver=SolverSpec.of(model.settings),
+        )
+
+
+class UnrolledSpec(ChargeSpec):
+    """A few steps of a response, each with weights of its own; see leyden.charges.Unrolled."""
+
+    model = Unrolled
+    kind: Literal["unrolled"] = "unrolled"
+    dipoles: bool = False
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    receivers: tuple[Width, ...] = Field((0.7, 1.5), description="Å, of Gaussians that feel the potential")
+    steps: int = Field(2, ge=1)
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Unrolled:
+        """The model."""
+        basis = GaussianBasis(self.width, int(self.dipoles))
+        return Unrolled(channels, elements, basis, self.receivers, self.steps, self.hidden)
+
+    @classmethod
+    def of(cls, model: Unrolled) -> Self:
+        """Its spec."""
+        return cls(
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            receivers=model.given,
+            steps=model.steps,
+            hidden=model.hidden,
+        )
+
+
 class VariationalSpec(ChargeSpec):
     """Charges, and dipoles, that minimise a learned convex energy; see leyden.charges.Variational."""
 
@@ -222,6 +309,9 @@ KINDS: dict[str, type[ChargeSpec]] = {
     "split": SplitSpec,
     "equilibration": EquilibrationSpec,
     "sqe": SplitChargeEquilibrationSpec,
+    "response": ResponseSpec,
+    "symmetric-response": SymmetricResponseSpec,
+    "unrolled": UnrolledSpec,
     "variational": VariationalSpec,
     "mixture": MixtureSpec,
 }
@@ -238,6 +328,9 @@ AnyChargeSpec = Annotated[
     | Annotated[SplitSpec, Tag("split")]
     | Annotated[EquilibrationSpec, Tag("equilibration")]
     | Annotated[SplitChargeEquilibrationSpec, Tag("sqe")]
+    | Annotated[ResponseSpec, Tag("response")]
+    | Annotated[SymmetricResponseSpec, Tag("symmetric-response")]
+    | Annotated[UnrolledSpec, Tag("unrolled")]
     | Annotated[VariationalSpec, Tag("variational")]
     | Annotated[MixtureSpec, Tag("mixture")],
     Discriminator(_kind),

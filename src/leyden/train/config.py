@@ -16,6 +16,7 @@ from leyden.spec import (
     EquilibrationSpec,
     LocalSpec,
     ModelSpec,
+    ResponseSpec,
     Section,
     SplitChargeEquilibrationSpec,
     SplitSpec,
@@ -98,6 +99,7 @@ PRESETS: dict[str, ModelSpec] = {
     "qeq": ModelSpec(charges=EquilibrationSpec()),
     "sqe": ModelSpec(charges=SplitChargeEquilibrationSpec()),
     "polarizable": ModelSpec(charges=EquilibrationSpec(dipoles=True)),
+    "response": ModelSpec(charges=ResponseSpec(dipoles=True)),
     "variational": ModelSpec(charges=VariationalSpec(dipoles=True)),
 }
 
