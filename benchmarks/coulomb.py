@@ -171,6 +171,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=1.5, help="seconds for the repetitions of an operation")
     parser.add_argument("--longest", type=float, default=4.0, help="seconds of a call that is still made, of most")
     parser.add_argument("--memory", type=float, default=8.0, help="GB of arrays N x K that are still made")
+    parser.add_argument("--name", default="coulomb", help="of the files of results")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--only-table", action="store_true", help="write table and plot of the numbers in the output")
     return parser.parse_args()
@@ -217,7 +218,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(given.threads)
     given.output.mkdir(exist_ok=True)
-    path = given.output / f"coulomb_{given.device}_{given.dtype}.json"
+    path = given.output / f"{given.name}_{given.device}_{given.dtype}.json"
     if not given.only_table:
         measure(given, path)
     print(write(json.loads(path.read_text()), path))

@@ -5,10 +5,10 @@ In the environment of benchmarks/coulomb.py (mlipops is optional), at the root o
     python benchmarks/solvers.py [--sizes 200 600] [--threads 2]
 
 Water, rock salt, a metal slab in a field and open clusters of about the given numbers of atoms; Gaussian charges, with
-electronegativities and hardnesses of the elements, that of the metal so low that it screens. `solve` binds the operator
-and finds the charges; `E + F` adds energy and forces; `dense` makes the matrix and solves the equations with a Lagrange
-multiplier. mlipops works in float32: its charges are compared with ours. A time is the least of the repetitions, CPU time
-of all threads.
+electronegativities and hardnesses of the elements, that of the metal so low that it screens. `solve` binds the
+operator and finds the charges; `E + F` adds energy and forces; `dense` makes the matrix and solves the equations with a
+Lagrange multiplier. mlipops works in float32: its charges are compared with ours. A time is the least of the
+repetitions, CPU time of all threads.
 """
 
 import argparse
@@ -177,8 +177,9 @@ def table(found: dict) -> list[str]:
     lines = [
         "# Solving for charges",
         "",
-        f"`{found['command']}`; {found['machine']}, {found['threads']} threads; {found['date']}; accuracy of V {ACCURACY:g},"
-        " residual below 1e-9 eV/e (float64)",
+        f"`{found['command']}`; {found['machine']}, {found['threads']} threads; {found['date']}",
+        "",
+        f"Accuracy of V {ACCURACY:g}, residual below 1e-9 eV/e, float64.",
         "",
         "solve: bind V and find the charges; E + F: and energy with forces; others: their time / ours. In brackets: the"
         " largest difference of a charge.",
