@@ -7,6 +7,7 @@ from leyden.charges.mixture import Mixture
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
 from leyden.charges.response import Response
+from leyden.charges.spin import SpinEquilibration
 from leyden.charges.split import Split
 from leyden.charges.symmetric_response import SymmetricResponse
 from leyden.charges.unrolled import Unrolled
@@ -19,6 +20,7 @@ __all__ = [
     "Mixture",
     "Problem",
     "Response",
+    "SpinEquilibration",
     "Split",
     "SplitChargeEquilibration",
     "SymmetricResponse",

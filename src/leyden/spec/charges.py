@@ -11,6 +11,7 @@ from leyden.charges import (
     Local,
     Mixture,
     Response,
+    SpinEquilibration,
     Split,
     SplitChargeEquilibration,
     SymmetricResponse,
@@ -139,6 +140,25 @@ class SplitSpec(ChargeSpec):
             self_interaction=model.self_interaction,
             hidden=model.hidden,
         )
+
+
+class SpinEquilibrationSpec(ChargeSpec):
+    """Charges and unpaired electrons of least energy; see leyden.charges.SpinEquilibration."""
+
+    model = SpinEquilibration
+    kind: Literal["spin"] = "spin"
+    width: Width | dict[Element, Width] = Field(DEFAULT_WIDTH, description="Å, standard deviation of the density")
+    hidden: int = Field(32, ge=1, description="hidden units of the readouts")
+    solver: SolverSpec = SolverSpec()
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> SpinEquilibration:
+        """The model."""
+        return SpinEquilibration(channels, elements, GaussianBasis(self.width), self.hidden, self.solver.settings())
+
+    @classmethod
+    def of(cls, model: SpinEquilibration) -> Self:
+        """Its spec."""
+        return cls(width=model.basis.width, hidden=model.hidden, solver=SolverSpec.of(model.settings))
 
 
 class SplitChargeEquilibrationSpec(ChargeSpec):
@@ -308,6 +328,7 @@ KINDS: dict[str, type[ChargeSpec]] = {
     "local": LocalSpec,
     "split": SplitSpec,
     "equilibration": EquilibrationSpec,
+    "spin": SpinEquilibrationSpec,
     "sqe": SplitChargeEquilibrationSpec,
     "response": ResponseSpec,
     "symmetric-response": SymmetricResponseSpec,
@@ -327,6 +348,7 @@ AnyChargeSpec = Annotated[
     Annotated[LocalSpec, Tag("local")]
     | Annotated[SplitSpec, Tag("split")]
     | Annotated[EquilibrationSpec, Tag("equilibration")]
+    | Annotated[SpinEquilibrationSpec, Tag("spin")]
     | Annotated[SplitChargeEquilibrationSpec, Tag("sqe")]
     | Annotated[ResponseSpec, Tag("response")]
     | Annotated[SymmetricResponseSpec, Tag("symmetric-response")]
