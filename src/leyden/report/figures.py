@@ -8,10 +8,11 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from leyden.report.content import Array, FarRange, LearningCurve
+from leyden.report.solver import histogram
 from leyden.report.style import BASELINE, CURVE_COLOURS, EXACT, MODEL, MUTED, REFERENCE, figure, look, type_colours
 from leyden.report.summary import config_types, error_row, labelled
 from leyden.report.text import fixed, grouped, number, pretty_unit
-from leyden.train.metrics import Evaluation, Parity
+from leyden.train.metrics import Evaluation, Parity, Solved
 
 POINTS = 4000
 WORST = 200
@@ -182,6 +183,24 @@ def _charge_range(charges: Array) -> tuple[float, float]:
     low, high = min(0.0, float(charges.min())), max(0.0, float(charges.max()))
     margin = 0.05 * (high - low) or 0.1
     return low - margin, high + margin
+
+
+def iterations(solved: Solved) -> go.Figure:
+    """Structures by iterations of the solver; those whose density was not found on top."""
+    bars = histogram(solved)
+    last = bars.middle + (bars.width - 1) / 2
+    plot = figure(300)
+    for name, count, colour in (("found", bars.found, MODEL), ("left out", bars.left_out, BASELINE)):
+        if count.any():
+            plot.add_bar(
+                x=bars.middle, y=count, width=bars.width, name=name, customdata=last,
+                marker={"color": colour, "line": {"color": "white", "width": 1}},
+                hovertemplate="up to %{customdata} iterations: %{y} structures",
+            )  # fmt: skip
+    plot.update_layout(barmode="stack", showlegend=bool(solved.failed), hovermode="closest")
+    plot.update_xaxes(title_text="Iterations", showgrid=False, tickformat="d")
+    plot.update_yaxes(title_text="Structures", rangemode="tozero", tickformat="d")
+    return plot
 
 
 def far_range(probe: FarRange) -> go.Figure:

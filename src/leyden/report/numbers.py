@@ -10,9 +10,10 @@ import numpy as np
 from leyden.report import summary
 from leyden.report.composition import rows_of
 from leyden.report.content import Check, FarRange, LearningCurve, Report
+from leyden.report.solver import solver_row
 from leyden.report.trends import convergence, tails
 from leyden.report.verdict import verdict
-from leyden.train.metrics import Evaluation
+from leyden.train.metrics import Evaluation, Solved
 
 Json = Any
 """Whatever JSON can hold."""
@@ -46,9 +47,14 @@ def _evaluation(evaluation: Evaluation, scale: float) -> dict[str, Json]:
         "energy_split_ev_per_atom": [asdict(row) for row in summary.split_rows(evaluation)],
         "charges": [asdict(row) for row in summary.charge_rows(evaluation, scale)],
         "largest_charge_error_e": summary.charge_error(evaluation),
+        "solver": None if evaluation.solved is None else _solver(evaluation.solved),
         "seconds": evaluation.seconds,
         "notes": evaluation.notes,
     }
+
+
+def _solver(solved: Solved) -> dict[str, Json]:
+    return asdict(solver_row(solved)) | {"iterations": solved.iterations}
 
 
 def _curve(curve: LearningCurve | None) -> dict[str, Json] | None:

@@ -13,11 +13,12 @@ from leyden.charges.electronegativity import electronegativity
 from leyden.report import figures, tables
 from leyden.report.composition import NAME, without_composition
 from leyden.report.content import FarRange, Report
+from leyden.report.solver import solver_row
 from leyden.report.style import legend
 from leyden.report.summary import ChargeRow, charge_rows, config_types, error_rows
 from leyden.report.text import ENERGY_KEYS, label, number, plural
 from leyden.report.verdict import verdict
-from leyden.train.metrics import Evaluation, Parity
+from leyden.train.metrics import Evaluation, Parity, Solved
 
 LATENT = (
     "Latent charges are not DFT partial charges: they are what makes the trained quantities right, and no partition of"
@@ -35,6 +36,7 @@ def page(report: Report) -> str:
         ("parity", "Parity", _parity(report)),
         ("energy-split", "Short- and long-range energy", _energy_split(report)),
         ("charges", "Charges", _charges(report)),
+        *([("solver", "Solver", _solver(report.evaluation.solved))] if report.evaluation.solved else []),
         ("far-range", "Far-range probe", _far_range(report)),
         ("checks", "Physics checks", _checks(report)),
         ("provenance", "Provenance", _provenance(report)),
@@ -153,6 +155,15 @@ def _signs(rows: list[ChargeRow]) -> str:
     reversed_here = float(np.cov(chi, means)[0, 1]) > 0
     verdict_here = "is reversed" if reversed_here else "holds"
     return f"Elements that are negative on average: {negative}; the convention {verdict_here} here."
+
+
+def _solver(solved: Solved) -> str:
+    text = (
+        "The charges of this model solve equations, structure by structure. A structure whose solution was not found is"
+        " left out of all errors."
+    )
+    plot = _figure(figures.iterations(solved), caption="Structures by iterations of the solver.")
+    return _say(text) + f'<div class="pair">{plot}<div>{tables.solver(solver_row(solved))}</div></div>'
 
 
 def _far_range(report: Report) -> str:

@@ -27,7 +27,7 @@ class Line:
 
 def verdict(report: Report) -> list[Line]:
     """All sentences that the report's contents allow."""
-    lines = [headline(report), *failures(report), training(report.curve)]
+    lines = [headline(report), *failures(report), *unsolved(report), training(report.curve)]
     lines += against_baseline(report)
     lines += [charge(report), *far(report), checked(report.checks)]
     return lines
@@ -57,6 +57,15 @@ def failures(report: Report) -> list[Line]:
         return []
     named = ", ".join(f"{count} of {label(name).lower()}" for name, count in failed.items())
     return [Line("bad", f"The model gave values that are not finite ({named}); every error below leaves them out.")]
+
+
+def unsolved(report: Report) -> list[Line]:
+    """Structures whose density was not found."""
+    solved = report.evaluation.solved
+    if solved is None or not solved.failed:
+        return []
+    of = f"{len(solved.failed)} of {plural(len(solved.iterations), 'structure')}"
+    return [Line("bad", f"The density of {of} was not found; every error below leaves them out.")]
 
 
 def training(curve: LearningCurve | None) -> Line:
