@@ -11,10 +11,14 @@ from ase import Atoms
 from ase.io import read
 
 from leyden.calculators import LeydenCalculator
+from leyden.charges import Equilibration, Problem
 from leyden.checks import InputError
+from leyden.density import GaussianBasis
 from leyden.dynamics import Settings, run
 from leyden.dynamics.run import THERMOSTATS, Summary
 from leyden.dynamics.state import State
+from leyden.solve import Solution, Status
+from leyden.testing.assembly import assembled
 
 SHORT = Settings(steps=20, timestep=0.5, temperature=300.0, time_constant=20.0, every=5, seed=3)
 
@@ -39,6 +43,40 @@ def test_nve_conserves_energy(water: Atoms, calculator: LeydenCalculator, tmp_pa
     assert abs(last.drift) < 5e-4
     assert 1e-7 < fluctuation[1] < 2e-4
     assert fluctuation[0] / fluctuation[1] == pytest.approx(4.0, rel=0.25)
+
+
+def solved() -> LeydenCalculator:
+    """Charges that are solved for, in every step from those of the last one."""
+    return LeydenCalculator(assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6, 1), hidden=4)))
+
+
+def test_solved_charges_conserve_energy(water: Atoms, tmp_path: Path) -> None:
+    """As explicit ones do: the drift is that of the integrator."""
+    fluctuation = []
+    for timestep in (0.4, 0.2):
+        path = tmp_path / f"{timestep}.xyz"
+        simulate(water, solved(), Settings(round(24 / timestep), timestep, 300.0, "none", every=5), path)
+        fluctuation.append(np.ptp(State.read(path.with_suffix(".state.npz"), water).log[:, 3]))
+    assert fluctuation[0] / fluctuation[1] == pytest.approx(4.0, rel=0.3)
+
+
+def test_density_that_is_not_found(water: Atoms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, and what was done before is kept: the run goes on from there."""
+    solve, calls, path = Equilibration.solve, [0], tmp_path / "md.xyz"
+
+    def failing(model: Equilibration, problem: Problem) -> Solution:
+        calls[0] += 1
+        found = solve(model, problem)
+        return found if calls[0] < 9 else replace(found, status=(Status.LIMIT,)).require()
+
+    monkeypatch.setattr(Equilibration, "solve", failing)
+    with pytest.raises(
+        InputError, match=r"stopped after step 5, which is kept; .* iterations for structure 0.*--resume"
+    ):
+        simulate(water, solved(), SHORT, path)
+    monkeypatch.setattr(Equilibration, "solve", solve)
+    assert simulate(water, solved(), SHORT, path, resume=True)[-1].steps == 20
+    assert len(read(path, ":")) == 5
 
 
 def test_charges_and_energies_move(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from leyden.calculators import LeydenCalculator
 from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
 from leyden.dynamics.state import State
+from leyden.solve import Unconverged
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def run(
 ) -> Iterator[Summary]:
     """Simulate, yielding a Summary after each block of `every` steps; the trajectory is extxyz with charges and forces.
 
-    Raises InputError for an unknown thermostat, nothing to resume, or a trajectory that would be overwritten.
+    Raises InputError for an unknown thermostat, nothing to resume, a trajectory that would be overwritten, or charges
+    that a solver does not find.
     """
     if settings.thermostat not in THERMOSTATS:
         raise InputError(f"thermostat: expected one of {', '.join(THERMOSTATS)}, got {settings.thermostat!r}.")
@@ -92,12 +94,23 @@ def run(
     began, first = time.perf_counter(), done
     while done < settings.steps:
         block = min(settings.every, settings.steps - done)
-        motion.run(block)
+        _advance(motion, block, done, trajectory)
         done += block
         transferred = heat + (motion.transferred_energy if isinstance(motion, Bussi) else 0.0)
         _record(trajectory, atoms, generator, settings, done, transferred, log)
         speed = (done - first) * settings.timestep * 1e-6 / (time.perf_counter() - began) * 86400
         yield _summary(done, np.array(log), settings, len(atoms), speed)
+
+
+def _advance(motion: MolecularDynamics, block: int, done: int, trajectory: Path) -> None:
+    """Some steps. Raises InputError where a density is not found: what was recorded before stays."""
+    try:
+        motion.run(block)
+    except Unconverged as error:
+        raise InputError(
+            f"{trajectory}: the simulation stopped after step {done}, which is kept; {error} Go on from there with"
+            " --resume."
+        ) from None
 
 
 def _started(atoms: Atoms, generator: np.random.RandomState, settings: Settings) -> State:
