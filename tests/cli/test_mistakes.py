@@ -198,4 +198,4 @@ def test_bad_model(leyden, folder, tmp_path, command, change, message) -> None: 
 
 def test_init_without_data_or_with_unknown_preset(leyden, folder) -> None:  # type: ignore[no-untyped-def]
     is_one_sentence(leyden("init"), "expected --data with the training file")
-    is_one_sentence(leyden("init", "--data", folder / "train.xyz", "--preset", "lse"), "(did you mean 'les'?)")
+    is_one_sentence(leyden("init", "--data", folder / "train.xyz", "--preset", "lez"), "(did you mean 'les'?)")

@@ -45,16 +45,16 @@ def crystal():
 class Drifting(Potential):
     """Depends on where the structure is."""
 
-    def forward(self, system, pairs=None):
-        output = super().forward(system, pairs)
+    def forward(self, system, pairs=None, start=None):
+        output = super().forward(system, pairs, start)
         return replace(output, energy=output.energy + 0.1 * system.positions[:, 0].square().sum())
 
 
 class Inconsistent(Potential):
     """An energy term that autograd does not see."""
 
-    def forward(self, system, pairs=None):
-        output = super().forward(system, pairs)
+    def forward(self, system, pairs=None, start=None):
+        output = super().forward(system, pairs, start)
         return replace(
             output, energy=output.energy + 0.1 * (system.positions.detach() ** 2).sum() + system.volume.detach()
         )
@@ -63,8 +63,8 @@ class Inconsistent(Potential):
 class Ordered(Potential):
     """The first atom is special."""
 
-    def forward(self, system, pairs=None):
-        output = super().forward(system, pairs)
+    def forward(self, system, pairs=None, start=None):
+        output = super().forward(system, pairs, start)
         first = system.positions[0] - system.positions[: int(system.size[0])].mean(0)
         return replace(output, energy=output.energy + first.square().sum())
 
@@ -72,24 +72,24 @@ class Ordered(Potential):
 class Inextensive(Potential):
     """Energy grows as the square of the number of atoms."""
 
-    def forward(self, system, pairs=None):
-        output = super().forward(system, pairs)
+    def forward(self, system, pairs=None, start=None):
+        output = super().forward(system, pairs, start)
         return replace(output, energy=output.energy + 0.01 * system.size**2)
 
 
 class Mixing(Potential):
     """Structures of a batch see each other."""
 
-    def forward(self, system, pairs=None):
-        output = super().forward(system, pairs)
+    def forward(self, system, pairs=None, start=None):
+        output = super().forward(system, pairs, start)
         return replace(output, energy=output.energy.mean().expand_as(output.energy))
 
 
 class Leaking(Potential):
     """Charge is lost."""
 
-    def forward(self, system, pairs=None):
-        output = super().forward(system, pairs)
+    def forward(self, system, pairs=None, start=None):
+        output = super().forward(system, pairs, start)
         return replace(output, density=output.density + 0.01, dipole=output.dipole * 1.1)
 
 
