@@ -90,7 +90,8 @@ class Leaking(Potential):
 
     def forward(self, system, pairs=None, start=None):
         output = super().forward(system, pairs, start)
-        return replace(output, density=output.density + 0.01, dipole=output.dipole * 1.1)
+        energy = output.energy - 0.1 * (output.dipole * system.field).sum(1)
+        return replace(output, energy=energy, density=output.density + 0.01, dipole=output.dipole * 1.1)
 
 
 def failed(potential, system):
