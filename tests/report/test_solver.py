@@ -60,6 +60,13 @@ def test_wide_bars_say_what_they_span():
     assert (plot.data[0].customdata[0], plot.data[0].customdata[-1]) == ("0 to 1", f"{2 * BARS - 2} to {2 * BARS - 1}")
 
 
+def test_axes_have_whole_numbers():
+    few = figures.iterations(solved(np.ones(50, dtype=int))).layout
+    assert (few.xaxis.dtick, few.yaxis.dtick, few.xaxis.range[0]) == (1, None, 0.5)
+    assert figures.iterations(solved(10 * np.arange(50))).layout.xaxis.dtick is None
+    assert figures.iterations(solved(10 * np.arange(50))).layout.yaxis.dtick == 1
+
+
 def test_page_and_file_show_the_same(build, tmp_path):
     found = solved(failed=[4, 7], curvature=np.linspace(0.5, 2.0, 50))
     path = write(with_solver(build, found), tmp_path)

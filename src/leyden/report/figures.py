@@ -19,6 +19,7 @@ WORST = 200
 ELEMENTS = 12
 BINS = 120
 DECADES = 1.7
+FEW = 12
 SMALL, LARGE = 1e-3, 1e5
 LEARNING = {
     "loss": ("Loss", {"val_loss": "validation", "train_loss": "training"}),
@@ -188,18 +189,23 @@ def _charge_range(charges: Array) -> tuple[float, float]:
 def iterations(solved: Solved) -> go.Figure:
     """Structures by iterations of the solver; those whose density was not found on top."""
     bars = histogram(solved)
-    last = bars.middle + (bars.width - 1) / 2
+    half = (bars.width - 1) / 2
+    spans = [f"{m:.0f}" if half == 0 else f"{m - half:.0f} to {m + half:.0f}" for m in bars.middle]
     plot = figure(300)
     for name, count, colour in (("found", bars.found, MODEL), ("left out", bars.left_out, BASELINE)):
         if count.any():
             plot.add_bar(
-                x=bars.middle, y=count, width=bars.width, name=name, customdata=last,
+                x=bars.middle, y=count, width=bars.width, name=name, customdata=spans,
                 marker={"color": colour, "line": {"color": "white", "width": 1}},
-                hovertemplate="up to %{customdata} iterations: %{y} structures",
+                hovertemplate="%{customdata} iterations: %{y} structures",
             )  # fmt: skip
     plot.update_layout(barmode="stack", showlegend=bool(solved.failed), hovermode="closest")
-    plot.update_xaxes(title_text="Iterations", showgrid=False, tickformat="d")
-    plot.update_yaxes(title_text="Structures", rangemode="tozero", tickformat="d")
+    low = bars.middle[0] - half - 0.5
+    high, most = max(bars.middle[-1] + half + 0.5, low + FEW), (bars.found + bars.left_out).max()
+    plot.update_xaxes(
+        title_text="Iterations", showgrid=False, range=[low, high], dtick=1 if high - low <= FEW else None
+    )
+    plot.update_yaxes(title_text="Structures", rangemode="tozero", dtick=1 if most <= FEW else None)
     return plot
 
 

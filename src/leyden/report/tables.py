@@ -114,7 +114,7 @@ def solver(row: SolverRow) -> str:
     rows = [
         ["Iterations, mean", number(row.mean_iterations), "", "of one structure"],
         ["Iterations, most", grouped(row.most_iterations), "", "of one structure"],
-        ["Largest residual", number(row.largest_residual, 2), row.residual_unit, "violation of an equation"],
+        ["Largest residual", number(row.largest_residual), row.residual_unit, "violation of an equation"],
         ["Smallest curvature", number(row.smallest_curvature), "eV/e²", "positive at a minimum; an estimate"],
         ["Largest spectral radius", number(row.largest_radius), "", "plain iteration converges below 1; an estimate"],
         ["Left out", grouped(len(row.left_out)), "", f"structures {named}" if named else "density found in all"],

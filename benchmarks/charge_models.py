@@ -1,0 +1,160 @@
+"""Every charge model on the same backbone, data and seeds: ion pairs and water clusters, energies and forces only.
+
+python benchmarks/charge_models.py                              all presets, seeds and sets, then a table a set
+python benchmarks/charge_models.py --set ion_pairs --preset qeq --seed 0     one run, resumable
+
+A table is written from all runs that are finished. The data are our own (datasets/README.md). No ion pair beyond 10 Å
+is in training: its forces show whether charges stay on their ions, and the energy errors by total charge whether a
+model tells the charge states apart. Dipoles are never trained on.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from ase.io import read
+from harness import Job, numbers, run, spread, write_table
+
+from leyden.storage import load
+from leyden.train.config import PRESETS, Config, DataSection, HardwareSection, OptimizerSection, preset
+from leyden.train.evaluate import evaluate
+from leyden.train.frames import frames_for
+from leyden.train.metrics import Evaluation
+
+DATASETS = Path(__file__).parents[1] / "datasets"
+SETS = {"ion_pairs": "Ion pairs, trained below 10 Å", "water_clusters": "Water clusters"}
+FAR = 10.0
+"""Å; no training frame is further apart."""
+HEADER = ["preset", "seeds", "s / epoch", "of les", "CPU s", "iterations", "unsolved train", "unsolved test",
+          "E, meV/atom", "F, meV/Å", "dipole R2", "slope", "RMSE, e Å"]  # fmt: skip
+
+
+def arguments() -> argparse.Namespace:
+    """The command line: data sets, presets, seeds, epochs and output folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", choices=SETS, nargs="*", default=list(SETS))
+    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=list(PRESETS))
+    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--output", type=Path, default=Path("runs/charge_models"))
+    return parser.parse_args()
+
+
+def config(name: str, seed: int, data: Path, folder: Path, epochs: int) -> Config:
+    """The preset with these files; nothing else differs between presets."""
+    return preset(name, data / "train.xyz").model_copy(
+        update={
+            "output": folder,
+            "seed": seed,
+            "data": DataSection(train=data / "train.xyz", validation=data / "val.xyz"),
+            "optimizer": OptimizerSection(epochs=epochs, batch_size=3),
+            "hardware": HardwareSection(threads=1),
+        }
+    )
+
+
+def measure(best: Path, path: Path) -> dict:
+    """Errors on the test frames, how their densities were found, and what training left out."""
+    potential = load(best)
+    found = evaluate(potential, frames_for(potential, path).frames)
+    separation = np.array([atoms.info.get("separation", 0.0) for atoms in read(path, ":")])
+    with (best.parent / "train.csv").open(newline="") as file:
+        left_out = sum(int(row["train_unsolved"]) for row in csv.DictReader(file))
+    return numbers(found) | solver(found) | charged(found) | far(found, separation) | {"train_unsolved": left_out}
+
+
+def solver(found: Evaluation) -> dict:
+    """Mean number of iterations, and structures without a density; nothing for a model that solves nothing."""
+    if found.solved is None:
+        return {}
+    return {"iterations": float(found.solved.iterations.mean()), "unsolved": found.solved.failed}
+
+
+def charged(found: Evaluation) -> dict:
+    """RMSE of the energy by total charge, meV/atom."""
+    energy = found.parities["energy"]
+    square, charge = (1000 * (energy.predicted - energy.reference)) ** 2, found.total_charge[energy.frame]
+    named = {q: f"{q:+.0f}" if q else "0" for q in np.unique(charge)}
+    return {"energy_by_charge": {name: float(np.sqrt(square[charge == q].mean())) for q, name in named.items()}}
+
+
+def far(found: Evaluation, separation: np.ndarray) -> dict:
+    """RMSE of the forces on frames beyond FAR, meV/Å; nothing where there is no such frame."""
+    forces = found.parities["forces"]
+    error = 1000 * (forces.predicted - forces.reference)[separation[forces.frame] > FAR]
+    return {"force_rmse_far": float(np.sqrt(np.mean(error**2)))} if len(error) else {}
+
+
+def table(name: str, results: list[dict], epochs: int) -> list[str]:
+    """Mean and standard deviation over seeds, one row a preset."""
+    charges = list(results[0]["energy_by_charge"]) if name == "ion_pairs" else []
+    header = HEADER + [f"F beyond {FAR:g} Å" for _ in charges[:1]] + [f"E, Q = {q}" for q in charges]
+    lines = [
+        f"# {SETS[name]}: every charge model, energies and forces only",
+        "",
+        f"`benchmarks/charge_models.py --set {name} --epochs {epochs}`; {results[0]['machine']},"
+        f" {results[0]['threads']} threads a run; {results[0]['date']}",
+        "",
+        "| " + " | ".join(header) + " |",
+        "|---" * len(header) + "|",
+    ]
+    les = [seconds(r) for r in results if r["preset"] == "les"]
+    for chosen in PRESETS:
+        rows = [r for r in results if r["preset"] == chosen]
+        if rows:
+            lines.append("| " + " | ".join([chosen, *cells(rows, les), *charge_cells(rows, charges)]) + " |")
+    return [
+        *lines,
+        "",
+        "Seconds of training, an epoch, by the clock, and their ratio to les; CPU seconds of a whole run with its test."
+        " Unsolved: structures whose density was not found, left out of losses (summed over epochs) and errors. Dipoles"
+        " of charged structures are about the origin of the file, R2 and slope include them.",
+    ]
+
+
+def seconds(result: dict) -> float:
+    """Of an epoch of training."""
+    return result["training_seconds"] / result["epochs"]
+
+
+def cells(rows: list[dict], les: list[float]) -> list[str]:
+    """What every set has, from the runs of one preset."""
+    found = [str(len(rows)), spread([seconds(r) for r in rows])]
+    found += [f"{np.mean([seconds(r) for r in rows]) / np.mean(les):.2f}" if les else "-"]
+    found += [spread([r["cpu_seconds_last_start"] for r in rows], 1, 0)]
+    solved = [r for r in rows if "iterations" in r]
+    found += [spread([r["iterations"] for r in solved]) if solved else "-"]
+    found += [str(sum(r["train_unsolved"] for r in solved)) if solved else "-"]
+    found += [str(sum(len(r["unsolved"]) for r in solved)) if solved else "-"]
+    found += [spread([r["energy"]["rmse"] for r in rows], 1000, 2), spread([r["forces"]["rmse"] for r in rows], 1000)]
+    there = [r["dipole"] for r in rows if "dipole" in r]
+    return found + [spread([d[figure] for d in there], 1, 4) if there else "-" for figure in ("r2", "slope", "rmse")]
+
+
+def charge_cells(rows: list[dict], charges: list[str]) -> list[str]:
+    """Forces far apart and energies by total charge; nothing without charge states."""
+    if not charges:
+        return []
+    return [spread([r["force_rmse_far"] for r in rows])] + [
+        spread([r["energy_by_charge"][q] for r in rows], 1, 2) for q in charges
+    ]
+
+
+def main() -> None:
+    """Run what is asked for and write a table of each set from all finished runs."""
+    given = arguments()
+    for name in given.set:
+        data, folder = DATASETS / name, given.output / name
+        for seed in given.seed:
+            for chosen in given.preset:
+                job = Job(chosen, seed, folder / f"{chosen}-{seed}")
+                settings = config(chosen, seed, data, job.folder, given.epochs)
+                run(job, settings, lambda best, test=data / "test.xyz": measure(best, test))
+        results = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+        print(write_table(f"charge_models_{name}", table(name, results, given.epochs), results))
+
+
+if __name__ == "__main__":
+    main()
