@@ -108,9 +108,10 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
     return [
         *lines,
         "",
-        "Seconds of training, an epoch, by the clock, and their ratio to les; CPU seconds of a whole run with its test."
-        " Unsolved: structures whose density was not found, left out of losses (summed over epochs) and errors. Dipoles"
-        " of charged structures are about the origin of the file, R2 and slope include them.",
+        "Seconds of an epoch of training, by the clock, and their ratio to les; CPU seconds of a run since its last"
+        " start, with its test. Unsolved: structures whose density was not found, left out of losses (summed over"
+        " epochs) and errors. Dipoles of charged structures are about the origin of the file; R2 and slope include"
+        " them.",
     ]
 
 

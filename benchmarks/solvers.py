@@ -99,7 +99,8 @@ class Solve:
             chi, hardness = (matrix.new_tensor([t[z] for z in self.system.numbers.tolist()]) for t in (CHI, HARDNESS))
             one = torch.ones_like(chi)[:, None]
             whole = torch.cat([torch.cat([matrix + torch.diag(hardness), one], 1), torch.cat([one.T, one[:1] * 0], 1)])
-            return torch.linalg.solve(whole, torch.cat([-chi, self.system.charge]))[:-1]
+            external = field.external(self.system, BASIS)[:, 0]
+            return torch.linalg.solve(whole, torch.cat([-chi - external, self.system.charge]))[:-1]
 
     def peer(self, solver: str) -> Tensor:
         """The charges from mlipops, for open and fully periodic structures."""

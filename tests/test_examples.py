@@ -1,10 +1,17 @@
 """Examples are tests: each runs and prints what it promises."""
 
+import re
+import runpy
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from leyden.charges import ChargeModel
+from leyden.features import Channels
+from leyden.testing.charges import ChargeModelContract
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -34,3 +41,27 @@ def test_train_and_use() -> None:
 def test_every_example_is_run() -> None:
     tested = Path(__file__).read_text()
     assert all(path.name in tested for path in EXAMPLES.glob("*.py"))
+
+
+def test_charge_models() -> None:
+    """The figures of docs/charge_models.md."""
+    printed = run("charge_models.py")
+    assert "SplitChargeEquilibration   +0.000   +0.000    0.000      1.09" in printed
+    assert "Equilibration              +0.094   -0.123" in printed
+    assert "Mixture, equal levels" in printed and "+0.000 eV above H and H+" in printed
+    assert "Response: dipole of HF -0.329 e Å, -dE/dfield -0.259 e Å" in printed
+
+
+def test_new_charge_model() -> None:
+    """What docs/add_a_charge_model.md quotes is the example."""
+    printed = run("new_charge_model.py")
+    assert "Born charges of O" in printed and "solved to the tolerance" in printed
+    code = (EXAMPLES / "new_charge_model.py").read_text()
+    quoted = (EXAMPLES.parent / "docs" / "add_a_charge_model.md").read_text()
+    model, use, _, _ = re.findall(r"```python\n(.*?)```", quoted, re.S)
+    assert model in code and textwrap.indent(use, "    ") in code
+
+
+class TestInduced(ChargeModelContract):
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
+        return runpy.run_path(str(EXAMPLES / "new_charge_model.py"))["Induced"](channels, elements, hidden=4)

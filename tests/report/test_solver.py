@@ -77,7 +77,7 @@ def test_page_and_file_show_the_same(build, tmp_path):
     assert html.index('id="charges"') < html.index('id="solver"') < html.index('id="far-range"')
     for cell in ("<td>5.00</td>", "<td>2.5\u00a0×\u00a010⁻⁵</td>", "<td>0.500</td>", "structures 4, 7"):
         assert cell in html, cell
-    assert "spectral radius" not in html
+    assert "Largest spectral radius" not in html
 
 
 def test_what_was_left_out_is_in_the_verdict(build):

@@ -25,7 +25,7 @@ from leyden.features import Channels
 from leyden.solve import Rows
 
 UNIT = 0.01
-"""Of a_k, e^2/eV, and of b_k, e^2 Å^2/eV: the cycle contracts where training starts."""
+"""Of a_k, e^2/eV, and of b_k, e^2 Å^2/eV: small where training starts."""
 INITIAL_POLARIZABILITY = 0.05
 """e^2 Å^2/eV; 0.07 are 1 Å^3."""
 VOLTS = 10.0

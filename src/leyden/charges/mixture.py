@@ -101,7 +101,7 @@ class Mixture(ChargeModel):
         """The lowest of the minima that the starts lead to; with a density to start from, the one that it leads to."""
         local = self.bind(problem)
         settings = problem.settings(self.settings)
-        goal = objective(local, problem, settings)
+        goal = objective(local, problem, settings, self.trained)
         begin = self.starts(local, problem) if problem.start is None else [(problem.start, 1.0)]
         found = [_settled(goal, start, side) for start, side in begin]
         solution = _lowest(goal, found)

@@ -1,6 +1,7 @@
 """What a charge model sees: the structures, the features of their atoms, and the potentials that the density feels."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -55,7 +56,11 @@ class Problem:
         largest = LARGEST_PERIODIC if bool(self.system.pbc.any()) else LARGEST_OPEN
         if int(self.system.size.max()) * self.basis.dim > largest:
             return Blocks((stiffness + torch.diag_embed(self.own)).detach(), self.plane)
-        return Whole(self.coulomb.approximate(COARSE), stiffness.detach(), self.system.index, self.plane)
+        return Whole(self._matrix, stiffness.detach(), self.system.index, self.plane)
+
+    @cached_property
+    def _matrix(self) -> Tensor:
+        return self.coulomb.approximate(COARSE)
 
     @property
     def rows(self) -> Rows:

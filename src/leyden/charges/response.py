@@ -54,6 +54,7 @@ class Response(ChargeModel):
 
     def solve(self, problem: Problem) -> Solution:
         """The fixed point, by Newton's method and GMRES: one step, as the map is affine."""
+        problem.require_closed("charges.Response")
         answer, plane = self.block(problem), problem.plane
 
         def image(p: Tensor) -> Tensor:

@@ -87,7 +87,10 @@ class SpinEquilibration(ChargeModel):
         rows = Rows(torch.cat([index, index]), problem.system.count)
         blocks, settings = Blocks(own[:, None, None], plane), problem.settings(self.settings)
         inverse = Curvature(turned, blocks, plane, rows, settings, self.trained)
-        found = stationary(lambda x: pushed + turned(x), inverse, torch.zeros_like(pushed))
+        start = torch.zeros_like(pushed)
+        if problem.start is not None:
+            start = torch.cat([problem.start, start[count:]])
+        found = stationary(lambda x: pushed + turned(x), inverse, start)
         return Polarized(**{**vars(found), "density": found.density[:count], "spin": found.density[count:, 0]})
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:

@@ -46,6 +46,7 @@ class Unrolled(ChargeModel):
 
     def solve(self, problem: Problem) -> Solution:
         """Take the steps."""
+        problem.require_closed("charges.Unrolled")
         plane = problem.plane
         last = density = plane.onto(torch.zeros_like(problem.external))
         for block in self.blocks:

@@ -44,7 +44,7 @@ class Variational(ChargeModel):
         """The minimum, by Newton steps with conjugate gradients."""
         local = self.local.bind(problem)
         start = isolated(local, problem.plane) if problem.start is None else problem.start
-        return minimise(objective(local, problem, problem.settings(self.settings)), start)
+        return minimise(objective(local, problem, problem.settings(self.settings), self.trained), start)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""
@@ -52,7 +52,7 @@ class Variational(ChargeModel):
         return segment.total(local, problem.system.index, problem.system.count)
 
 
-def objective(local: LocalEnergy, problem: Problem, settings: Settings) -> Objective:
+def objective(local: LocalEnergy, problem: Problem, settings: Settings, trained: bool) -> Objective:
     """E(p) of a local energy in the potential of its own density and the external one."""
     coulomb, external, plane, rows = problem.coulomb, problem.external, problem.plane, problem.rows
 
@@ -63,10 +63,10 @@ def objective(local: LocalEnergy, problem: Problem, settings: Settings) -> Objec
 
     def curved(density: Tensor) -> tuple[Linear, Linear]:
         blocks = local.curvature(density).detach()
-        near = (local.upper(density) + torch.diag_embed(problem.own)).detach()
-        return lambda x: torch.einsum("nab,nb->na", blocks, x) + coulomb.apply(x), Blocks(near, plane)
+        near = problem.preconditioner(local.upper(density))
+        return lambda x: torch.einsum("nab,nb->na", blocks, x) + coulomb.apply(x), near
 
-    return Objective(value, curved, plane, rows, settings)
+    return Objective(value, curved, plane, rows, settings, trained)
 
 
 @torch.no_grad()

@@ -199,7 +199,7 @@ def iterations(solved: Solved) -> go.Figure:
                 marker={"color": colour, "line": {"color": "white", "width": 1}},
                 hovertemplate="%{customdata} iterations: %{y} structures",
             )  # fmt: skip
-    plot.update_layout(barmode="stack", showlegend=bool(solved.failed), hovermode="closest")
+    plot.update_layout(barmode="stack", showlegend=bool(solved.failed), legend={"traceorder": "normal"})
     low = bars.middle[0] - half - 0.5
     high, most = max(bars.middle[-1] + half + 0.5, low + FEW), (bars.found + bars.left_out).max()
     plot.update_xaxes(

@@ -115,14 +115,13 @@ def solver(row: SolverRow) -> str:
         ["Iterations, mean", number(row.mean_iterations), "", "of one structure"],
         ["Iterations, most", grouped(row.most_iterations), "", "of one structure"],
         ["Largest residual", number(row.largest_residual), row.residual_unit, "violation of an equation"],
-        ["Smallest curvature", number(row.smallest_curvature), "eV/e²", "positive at a minimum; an estimate"],
-        ["Largest spectral radius", number(row.largest_radius), "", "plain iteration converges below 1; an estimate"],
+        ["Smallest curvature", number(row.smallest_curvature), "eV/e²", "positive at a minimum"],
+        ["Largest spectral radius", number(row.largest_radius), "", "plain steps converge below 1"],
         ["Left out", grouped(len(row.left_out)), "", f"structures {named}" if named else "density found in all"],
     ]
     shown = [cells for cells in rows if cells[1] != NOTHING]
-    return table(
-        ["Quantity", "Value", "Unit", "Meaning"], shown, f"Over {plural(row.structures, 'structure')}.", (2, 3)
-    )
+    caption = f"Over {plural(row.structures, 'structure')}; curvature and spectral radius are estimates."
+    return table(["Quantity", "Value", "Unit", "Meaning"], shown, caption, text=(2, 3))
 
 
 def far_range(probe: FarRange) -> str:

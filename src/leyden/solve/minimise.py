@@ -43,6 +43,7 @@ class Objective:
     plane: Plane
     rows: Rows
     settings: Settings
+    trained: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def attached(objective: Objective, solution: Solution) -> Solution:
     """The solution with the derivatives of the root of F, exact for three derivatives of the energy."""
     plane, rows, settings = objective.plane, objective.rows, objective.settings
     with torch.no_grad():
-        inverse = Curvature(*objective.curved(solution.density.detach()), plane, rows, settings)
+        inverse = Curvature(*objective.curved(solution.density.detach()), plane, rows, settings, objective.trained)
         inverse.floor = 2.0 * torch.maximum(solution.residual, 0.01 * settings.target(solution.residual))
     root = plane.onto(solution.density.detach())
     return replace(solution, density=reattached(root, lambda p: plane.tangent(objective.value(p)[1]), inverse))
