@@ -36,7 +36,7 @@ def evaluate(
         solved = result.solved
         console.print(
             f"densities solved in {solved.iterations.mean():.1f} iterations ({solved.iterations.max()} at most),"
-            f" largest residual {np.nanmax(solved.residual):.1e} eV/e",
+            f" largest residual {np.nanmax(solved.residual):.1e} {'eV/e' if np.isnan(solved.radius).all() else 'e'}",
             highlight=False,
         )
         if solved.failed:

@@ -27,9 +27,10 @@ class Unconverged(InputError):
 class Solution:
     """density (N, dim) and how it was found.
 
-    iterations (S,) of the solver; residual (S,): largest violation of an equation of the density, eV/e; status of each
-    structure; potential (S,): chemical potential dE/dQ, eV/e; curvature (S,): an estimate of the smallest one of the
-    energy in the density, eV/e^2, or radius (S,): of the spectral radius of a cycle. NaN where there is none.
+    iterations (S,) of the solver; residual (S,): largest violation of an equation of the density, in eV/e for a
+    minimum, in e for a fixed point, which has a radius; status of each structure; potential (S,): chemical potential
+    dE/dQ, eV/e; curvature (S,): an estimate of the smallest one of the energy in the density, eV/e^2, or radius (S,):
+    of the spectral radius of a cycle. NaN where there is none.
     """
 
     density: Tensor
@@ -57,8 +58,9 @@ class Solution:
         bad = self.failed.nonzero().squeeze(1).tolist()
         if bad:
             first = bad[0]
+            unit = "eV/e" if bool(self.radius[first].isnan()) else "e"
             raise Unconverged(
-                f"charges: expected a converged density, got a residual of {self.residual[first]:.2g} eV/e after"
+                f"charges: expected a converged density, got a residual of {self.residual[first]:.2g} {unit} after"
                 f" {int(self.iterations[first])} iterations for structure {first}"
                 f"{f' and {len(bad) - 1} more' if len(bad) > 1 else ''}: {self.status[first].value}."
             )

@@ -24,8 +24,8 @@ RELATIVE = {torch.float32: 1e-5, torch.float64: 1e-11}
 
 @dataclass(frozen=True)
 class Settings:
-    """tolerance of the largest residual in eV/e (None: 1e-9, in float32 1e-4); iterations at most; unconverged: 'raise'
-    an error or 'report' it in the solution."""
+    """tolerance of the largest residual: eV/e of a minimum (None: 1e-9, in float32 1e-4), e of a fixed point (1e-11 and
+    1e-5); iterations at most; unconverged: 'raise' an error or 'report' it in the solution."""
 
     tolerance: float | None = None
     iterations: int = 500

@@ -44,7 +44,9 @@ class ChargeSpec(Section, ABC):
 class SolverSpec(Section):
     """How the density is solved for; see leyden.solve.Settings."""
 
-    tolerance: float | None = Field(None, gt=0.0, description="eV/e; null: 1e-9, in float32 1e-4")
+    tolerance: float | None = Field(
+        None, gt=0.0, description="eV/e of a minimum, e of a fixed point; null: near roundoff"
+    )
     iterations: int = Field(500, ge=1)
     unconverged: Literal["raise", "report"] = "raise"
 
