@@ -1,4 +1,7 @@
-"""What all tests share: one thread, and a small random potential."""
+"""What all tests share: one thread, Ctrl-C, and a small random potential."""
+
+import signal
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -9,6 +12,14 @@ from leyden.potential import Potential
 from leyden.testing.assembly import assembled
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as on a terminal, also where tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ def losses(run: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c(leyden, folder, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
     """In the midst of an epoch, wherever that is: one sentence, no traceback, and the same result after a restart."""
     settings = [*small, "optimizer.epochs=25", "optimizer.batch_size=1"]

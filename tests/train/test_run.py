@@ -231,6 +231,7 @@ def test_interrupted_equals_uninterrupted(make: Make, stop: Stop, step: int, err
         assert same(moments, other["optimizer_states"][0]["state"][key])
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_says_how_to_go_on_and_leaves_ctrl_c_working(make: Make, stop: Stop) -> None:
     before = signal.getsignal(signal.SIGINT)
     stop.at(4, KeyboardInterrupt)
