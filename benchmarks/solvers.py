@@ -6,9 +6,9 @@ In the environment of benchmarks/coulomb.py (mlipops is optional), at the root o
 
 Water, rock salt, a metal slab in a field and open clusters of about the given numbers of atoms; Gaussian charges, with
 electronegativities and hardnesses of the elements, that of the metal so low that it screens. `solve` binds the
-operator and finds the charges; `E + F` adds energy and forces; `dense` makes the matrix and solves the equations with a
-Lagrange multiplier. mlipops works in float32: its charges are compared with ours. A time is the least of the
-repetitions, CPU time of all threads.
+operator and finds the charges; `E + F` adds energy and forces, and the solve that derivatives by weights need; `dense`
+makes the matrix and solves the equations with a Lagrange multiplier. mlipops works in float32: its charges are compared
+with ours. A time is the least of the repetitions, CPU time of all threads.
 """
 
 import argparse
