@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from leyden.solve import Plane, Rows, Settings, Solution, Status, Unconverged
-from leyden.solve.anderson import anderson
-from leyden.solve.fixed_point import Cycle, Map, Slope, fixed_point
+from leyden.solve.anderson import Map, anderson
+from leyden.solve.fixed_point import Cycle, Slope, fixed_point
 from leyden.testing.numeric import close, derivatives_of, random
 
 INDEX = torch.tensor([0, 0, 0, 1, 1])

@@ -17,7 +17,7 @@ from leyden import segment
 from leyden.solve.linear import Linear, Rows
 
 Map = Callable[[Tensor], Tensor]
-"""A map of densities (N, dim)."""
+"""A map of densities (N, dim), differentiable in them and in all else that it depends on."""
 
 GROWTH = 10.0
 """When the residual exceeds its smallest one by this factor, mixing starts again from there, with half the step."""

@@ -5,27 +5,22 @@ dg/dp is (above one, the plain cycle p <- g(p) diverges). Where a step does not 
 (anderson.py).
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from leyden.solve.anderson import anderson
+from leyden.solve.anderson import Map, anderson
 from leyden.solve.constraint import Plane
 from leyden.solve.gmres import Reached, gmres
 from leyden.solve.implicit import Inverse, reattached
 from leyden.solve.linear import Rows
-from leyden.solve.solution import Solution, Status, Unconverged
-from leyden.solve.stationary import RELATIVE, Settings
-
-Map = Callable[[Tensor], Tensor]
-"""A map of densities (N, dim), differentiable in them and in all else that it depends on."""
+from leyden.solve.solution import Solution, outcome
+from leyden.solve.stationary import ENOUGH, RELATIVE, Settings, require_derivatives
 
 SINGLE, DOUBLE = 1e-5, 1e-11
 """Default tolerance of a residual in e (e Å for dipoles), in float32 and float64."""
-ENOUGH = 10.0
-"""A residual below this many tolerances counts as solved: roundoff may not allow less."""
 
 
 class Slope:
@@ -75,12 +70,7 @@ class Cycle(Inverse):
             size = self.rows.largest(b)
             tolerance = RELATIVE[b.dtype] * size + (0.0 if self.floor is None else self.floor)
             found = self.solve(b, tolerance, self.settings.iterations)
-        if bool((~(found.residual <= 100 * tolerance)).any()) and self.settings.unconverged == "raise":
-            worst = int((found.residual / tolerance).nan_to_num(torch.inf).argmax())
-            raise Unconverged(
-                f"charges: expected converged derivatives, got a residual of {found.residual[worst]:.2g} of"
-                f" {size[worst]:.2g} for structure {worst}: {Status.LIMIT.value}."
-            )
+        require_derivatives(found.residual, tolerance, size, self.settings)
         return found.x
 
     @property
@@ -103,20 +93,14 @@ def fixed_point(image: Map, start: Tensor, rows: Rows, plane: Plane, settings: S
             mixed = anderson(image, density, rows, loose, settings.iterations - int(iterations.max()))
             density, iterations, residual = mixed.x, iterations + mixed.iterations, mixed.residual
     none = torch.full_like(residual, torch.nan)
-    status = tuple(
-        Status.CONVERGED if done else (Status.BROKEN if broken else (Status.INDEFINITE if wild else Status.LIMIT))
-        for done, broken, wild in zip(
-            (residual <= ENOUGH * target).tolist(), (~residual.isfinite()).tolist(), (radius > 1.0).tolist(),
-            strict=True,
-        )
-    )  # fmt: skip
+    status = outcome(residual <= ENOUGH * target, ~residual.isfinite(), radius > 1.0)
     solution = Solution(density, iterations, residual, status, none, none, radius)
     if settings.unconverged == "raise":
         solution.require()
     floor = 2.0 * torch.maximum(residual, 0.01 * target)
     inverse = Cycle(Slope(image, density), rows, settings, floor=floor)
     exact = reattached(plane.onto(density), lambda p: p - image(p), inverse, times)
-    return Solution(**{**vars(solution), "density": exact})
+    return replace(solution, density=exact)
 
 
 def _newton(

@@ -19,8 +19,8 @@ from leyden import segment
 from leyden.solve.constraint import Plane
 from leyden.solve.implicit import reattached
 from leyden.solve.linear import Linear, Rows, conjugate_gradients
-from leyden.solve.solution import Solution, Status
-from leyden.solve.stationary import Curvature, Settings, chemical_potential
+from leyden.solve.solution import Solution, Status, outcome
+from leyden.solve.stationary import ENOUGH, Curvature, Settings, chemical_potential
 
 LOOSEST = 0.5
 """Largest forcing term, and the first."""
@@ -98,7 +98,7 @@ def descended(objective: Objective, start: Tensor) -> Solution:
         used += torch.where(going, products, 0)
         going = moved & (residual > target) & (used < limit)
     none = torch.full_like(residual, torch.nan)
-    status = _outcome(residual <= 10.0 * target, ~finite, curvature <= 0)
+    status = outcome(residual <= ENOUGH * target, ~finite, curvature <= 0)
     curvature = torch.where(curvature.isinf(), none, curvature)
     potential = chemical_potential(plane, rows, point.force)
     return Solution(point.density, used, residual, status, potential, curvature, none)
@@ -117,7 +117,7 @@ def verified(objective: Objective, solution: Solution) -> Solution:
     limit = objective.settings.iterations
     found = conjugate_gradients(lambda x: plane.tangent(matrix(x)), b, precondition, rows, enough, limit)
     at_rest = torch.tensor([status is Status.CONVERGED for status in solution.status], device=b.device)
-    told = _outcome(found.residual <= enough, ~found.residual.isfinite(), found.curvature <= 0)
+    told = outcome(found.residual <= enough, ~found.residual.isfinite(), found.curvature <= 0)
     status = tuple(new if rest else was for new, was, rest in zip(told, solution.status, at_rest.tolist(), strict=True))
     curvature = torch.where(found.curvature.isinf(), torch.nan, found.curvature)
     return replace(solution, status=status, curvature=curvature, iterations=solution.iterations + found.iterations)
@@ -173,13 +173,3 @@ def _forcing(old: Tensor, ratio: Tensor) -> Tensor:
     kept = 0.9 * old.square()
     new = 0.9 * ratio.square()
     return torch.where(kept > 0.1, torch.maximum(new, kept), new).clamp(max=LOOSEST)
-
-
-def _outcome(done: Tensor, broken: Tensor, bent: Tensor) -> tuple[Status, ...]:
-    """The first of these that holds for a structure, or LIMIT."""
-    order = ((done, Status.CONVERGED), (broken, Status.BROKEN), (bent, Status.INDEFINITE))
-    code = torch.full_like(done, len(order), dtype=torch.long)
-    for number in reversed(range(len(order))):
-        code = torch.where(order[number][0], number, code)
-    names = (*(status for _, status in order), Status.LIMIT)
-    return tuple(names[number] for number in code.tolist())

@@ -65,3 +65,13 @@ class Solution:
                 f"{f' and {len(bad) - 1} more' if len(bad) > 1 else ''}: {self.status[first].value}."
             )
         return self
+
+
+def outcome(done: Tensor, broken: Tensor, unstable: Tensor) -> tuple[Status, ...]:
+    """The status of each structure (S,): the first of these that holds, or LIMIT."""
+    order = ((done, Status.CONVERGED), (broken, Status.BROKEN), (unstable, Status.INDEFINITE))
+    code = torch.full_like(done, len(order), dtype=torch.long)
+    for number in reversed(range(len(order))):
+        code = torch.where(order[number][0], number, code)
+    names = (*(status for _, status in order), Status.LIMIT)
+    return tuple(names[number] for number in code.tolist())

@@ -3,7 +3,6 @@
 E(p) = a.p + 1/2 p.A p with A positive definite along the plane: F(p) = T (a + A p) = 0, T projecting onto the tangent.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,10 +13,12 @@ from leyden.checks import require
 from leyden.solve.constraint import Plane
 from leyden.solve.implicit import Inverse, reattached
 from leyden.solve.linear import Found, Linear, Rows, conjugate_gradients
-from leyden.solve.solution import Solution, Status, Unconverged
+from leyden.solve.solution import Solution, Status, Unconverged, outcome
 
 SINGLE, DOUBLE = 1e-4, 1e-9
 """Default tolerance of a residual in eV/e, in float32 and float64; roundoff of potentials is a tenth of it."""
+ENOUGH = 10.0
+"""A residual below this many tolerances counts as solved: roundoff may not allow less."""
 RELATIVE = {torch.float32: 1e-5, torch.float64: 1e-11}
 """Tolerance of the equations of derivatives, relative to their right-hand side."""
 
@@ -71,12 +72,7 @@ class Curvature(Inverse):
             size = self.rows.largest(b)
             tolerance = RELATIVE[b.dtype] * size + (0.0 if self.floor is None else self.floor)
             found = self.solve(b, tolerance)
-        if not bool((found.residual <= 100 * tolerance).all()) and self.settings.unconverged == "raise":
-            worst = int((found.residual / tolerance).argmax())
-            raise Unconverged(
-                f"charges: expected converged derivatives, got a residual of {found.residual[worst]:.2g} of"
-                f" {size[worst]:.2g} for structure {worst}: {Status.LIMIT.value}."
-            )
+        require_derivatives(found.residual, tolerance, size, self.settings)
         return found.x
 
     @property
@@ -107,9 +103,7 @@ def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Ten
         reattached(plane.onto(density), lambda p: plane.tangent(force(p)), inverse),
         found.iterations,
         residual,
-        tuple(
-            _status(*each) for each in zip(residual.tolist(), target.tolist(), found.curvature.tolist(), strict=True)
-        ),
+        outcome(residual <= ENOUGH * target, ~residual.isfinite(), found.curvature <= 0),
         chemical_potential(plane, rows, final),
         torch.where(found.curvature.isinf(), none, found.curvature),
         none,
@@ -117,13 +111,15 @@ def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Ten
     return solution.require() if settings.unconverged == "raise" else solution
 
 
-def _status(residual: float, target: float, curvature: float) -> Status:
-    """Of one structure; ten times the target is what roundoff may leave."""
-    if residual <= 10.0 * target:
-        return Status.CONVERGED
-    if not math.isfinite(residual):
-        return Status.BROKEN
-    return Status.INDEFINITE if curvature <= 0 else Status.LIMIT
+def require_derivatives(residual: Tensor, tolerance: Tensor, size: Tensor, settings: Settings) -> None:
+    """Raise Unconverged where the equations of derivatives, right-hand sides of a size (S,), are far from solved."""
+    if bool((residual <= 100 * tolerance).all()) or settings.unconverged != "raise":
+        return
+    worst = int((residual / tolerance).nan_to_num(torch.inf).argmax())
+    raise Unconverged(
+        f"charges: expected converged derivatives, got a residual of {residual[worst]:.2g} of"
+        f" {size[worst]:.2g} for structure {worst}: {Status.LIMIT.value}."
+    )
 
 
 def chemical_potential(plane: Plane, rows: Rows, force: Tensor) -> Tensor:
