@@ -1,5 +1,7 @@
 """The potential: E[R, p] = E_0 + E_sr(R) + U(p; h) + 1/2 <p|V|p> + <p|v_ext>."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -73,6 +75,15 @@ class Potential(nn.Module):
         return Output(
             reference + short + long, short, long, density, dipole(density, system, self.charges.basis), solution
         )
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Inside, structures whose density is not found are reported."""
+        before, self.report = self.report, True
+        try:
+            yield
+        finally:
+            self.report = before
 
     def _check_field(self, system: System) -> None:
         """Fields and electrodes act on charges; without them they would be ignored."""

@@ -9,11 +9,15 @@ import torch
 from ase import Atoms
 from ase.io import write
 
+from leyden.charges import Equilibration, Problem
 from leyden.checks import InputError
+from leyden.density import GaussianBasis
 from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.properties import born_charges
+from leyden.solve import Solution, Status
 from leyden.system import System
+from leyden.testing.assembly import assembled
 from leyden.train.batch import Frame, Labels
 from leyden.train.data import with_pairs
 from leyden.train.evaluate import evaluate
@@ -115,3 +119,23 @@ def test_files_that_cannot_be_evaluated(potential: Potential, tmp_path: Path) ->
         InputError, match=r"new.xyz, frame 1: expected the elements .* H, C, O, got Si; remove the frame"
     ):
         frames_for(potential, tmp_path / "new.xyz")
+
+
+def test_unsolved_structures_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named, not averaged; afterwards, and after an error, the potential raises again."""
+    potential = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6), hidden=4))
+    frames, solve = perfect(potential, structures()), Equilibration.solve
+
+    def stubborn(model: Equilibration, problem: Problem) -> Solution:
+        found = solve(model, problem)
+        return replace(found, status=(Status.LIMIT, *found.status[1:])) if problem.report else found.require()
+
+    monkeypatch.setattr(Equilibration, "solve", stubborn)
+    found = evaluate(potential, frames, 3)
+    assert found.solved is not None and found.solved.failed == [0, 3]
+    assert set(found.parities["forces"].frame.tolist()) == {1, 2, 4}
+    assert not potential.report
+    monkeypatch.setattr("leyden.train.evaluate.forces", lambda *given, **more: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(potential, frames, 3)
+    assert not potential.report

@@ -28,7 +28,6 @@ def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8)
     Structures whose density is not found are left out of the errors and named in `solved`.
     """
     dtype = next(potential.parameters()).dtype
-    reporting, potential.report = potential.report, True
     solutions: list[Solution] = []
     rows: dict[str, list[Row]] = defaultdict(list)
     short, long, charges = [], [], []
@@ -36,18 +35,18 @@ def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8)
     for start in track(range(0, len(frames), batch_size), "evaluating"):
         batch = collate(frames[start : start + batch_size]).to(dtype=dtype)
         periodic = bool(batch.system.pbc.all(1).any())
-        found = forces(potential, batch.system, batch.pairs, stress=periodic)
-        solution = found.output.solution
-        if solution is not None and Status.DIRECT not in solution.status:
-            solutions.append(solution)
-            batch = replace(batch, labels=batch.labels.without(solution.failed, batch.system))
-        for row in _rows(potential, batch, found):
-            rows[row[0]].append((*row[:4], row[4] + start))
+        with potential.reporting():
+            found = forces(potential, batch.system, batch.pairs, stress=periodic)
+            solution = found.output.solution
+            if solution is not None and Status.DIRECT not in solution.status:
+                solutions.append(solution)
+                batch = replace(batch, labels=batch.labels.without(solution.failed, batch.system))
+            for row in _rows(potential, batch, found):
+                rows[row[0]].append((*row[:4], row[4] + start))
         short.append(found.output.energy_short)
         long.append(found.output.energy_long)
         if found.output.charges is not None:
             charges.append(found.output.charges)
-    potential.report = reporting
     systems = [frame.system for frame in frames]
     return Evaluation(
         parities={name: _parity(parts) for name, parts in rows.items()},
