@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from leyden import segment
+from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.local import INITIAL_CHARGE, SMALLEST_SOFTNESS
 from leyden.charges.problem import Problem
@@ -135,15 +136,7 @@ def felt(density: Tensor, problem: Problem, receivers: GaussianBasis) -> Tensor:
 
 def receiving(name: str, channels: Channels, basis: GaussianBasis, receivers: tuple[float, ...]) -> GaussianBasis:
     """The width of the density, and beside it those of the receivers."""
-    require(
-        basis.lmax <= 1 and basis.shells == 1,
-        f"charges.{name}: expected one shell of charges or dipoles, got lmax {basis.lmax} and {basis.shells} shells;"
-        " use GaussianBasis(width, lmax=0 or 1).",
-    )
-    require(
-        basis.lmax == 0 or channels.vectors > 0,
-        f"charges.{name}: dipoles need a backbone with vector features, and this one has none.",
-    )
+    charges_or_dipoles(name, channels, basis)
     require(
         all(width > 0 for width in receivers),
         f"charges.{name}: expected receivers of positive widths in Å, got {receivers}.",

@@ -21,13 +21,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from leyden.charges.demands import charges_only
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.equilibration import INITIAL_HARDNESS, INITIAL_SLOPE, SOFTEST
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, element_table, inverse_softplus
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
-from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Curvature, Plane, Rows, Settings, Solution, stationary
@@ -56,11 +56,7 @@ class SplitChargeEquilibration(ChargeModel):
         settings: Settings | None = None,
     ) -> None:
         super().__init__()
-        require(
-            basis.dim == 1,
-            f"charges.SplitChargeEquilibration: expected one shell of charges, got lmax {basis.lmax} and"
-            f" {basis.shells} shells; use GaussianBasis(width, lmax=0).",
-        )
+        charges_only("SplitChargeEquilibration", basis)
         self.basis, self.formal, self.hidden, self.settings = basis, formal, hidden, settings or Settings()
         elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])

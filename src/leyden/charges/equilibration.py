@@ -12,11 +12,11 @@ is one minimum and no polarization catastrophe. In the limit of infinite J the d
 import torch
 from torch import Tensor, nn
 
+from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus
-from leyden.checks import require
+from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Curvature, Settings, Solution, stationary
@@ -44,15 +44,7 @@ class Equilibration(ChargeModel):
         settings: Settings | None = None,
     ) -> None:
         super().__init__()
-        require(
-            basis.lmax <= 1 and basis.shells == 1,
-            f"charges.Equilibration: expected one shell of charges or dipoles, got lmax {basis.lmax} and"
-            f" {basis.shells} shells; use GaussianBasis(width, lmax=0 or 1).",
-        )
-        require(
-            basis.lmax == 0 or channels.vectors > 0,
-            "charges.Equilibration: dipoles need a backbone with vector features, and this one has none.",
-        )
+        charges_or_dipoles("Equilibration", channels, basis)
         self.basis, self.hidden, self.settings = basis, hidden, settings or Settings()
         elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])
@@ -92,10 +84,5 @@ class Equilibration(ChargeModel):
         if not self.basis.lmax:
             return chi, hardness[:, None, None]
         chi = torch.cat([chi, self.force(h.scalars, h.vectors)], 1)
-        unit = torch.eye(3, dtype=chi.dtype, device=chi.device)
-        root = nn.functional.softplus(self.stiffness(h.scalars, element))[:, None, None] * unit
-        if self.anisotropy is not None:
-            root = root + self.anisotropy(h.tensors)[..., 0]
-        out = chi.new_zeros(len(chi), 4, 4)
-        out[:, 0, 0], out[:, 1:, 1:] = hardness, root @ root + SOFTEST * unit
-        return chi, out
+        bent = None if self.anisotropy is None else self.anisotropy(h.tensors)[..., 0]
+        return chi, positive_blocks(hardness, self.stiffness(h.scalars, element), bent, SOFTEST)

@@ -9,6 +9,7 @@ negative.
 import torch
 from torch import Tensor, nn
 
+from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
@@ -46,15 +47,7 @@ class Local(ChargeModel):
     ) -> None:
         super().__init__()
         require(mode in MODES, f"charges.Local: expected mode to be one of {MODES}, got {mode!r}.")
-        require(
-            basis.lmax <= 1 and basis.shells == 1,
-            f"charges.Local: expected one shell of charges or dipoles, got lmax {basis.lmax} and {basis.shells} shells;"
-            " use GaussianBasis(width, lmax=0 or 1).",
-        )
-        require(
-            basis.lmax == 0 or channels.vectors > 0,
-            "charges.Local: latent dipoles need a backbone with vector features, and this one has none.",
-        )
+        charges_or_dipoles("Local", channels, basis)
         self.basis, self.mode, self.self_interaction, self.scale, self.hidden = (
             basis,
             mode,

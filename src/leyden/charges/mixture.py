@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from leyden import segment
 from leyden.charges.convex import Invariants, LocalEnergy
+from leyden.charges.demands import charges_only
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.equilibration import INITIAL_HARDNESS, INITIAL_SLOPE, SOFTEST
 from leyden.charges.model import ChargeModel
@@ -76,11 +77,7 @@ class Mixture(ChargeModel):
         settings: Settings | None = None,
     ) -> None:
         super().__init__()
-        require(
-            basis.dim == 1,
-            f"charges.Mixture: expected one shell of charges, got lmax {basis.lmax} and {basis.shells} shells; use"
-            " GaussianBasis(width).",
-        )
+        charges_only("Mixture", basis)
         require(
             len(set(states)) == len(states) > 1,
             f"charges.Mixture: expected two or more states of different charge, got {states}; use Equilibration for"

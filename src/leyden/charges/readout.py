@@ -47,6 +47,20 @@ def inverse_softplus(x: Tensor) -> Tensor:
     return x + torch.log(-torch.expm1(-x))
 
 
+def positive_blocks(monopole: Tensor, size: Tensor, bent: Tensor | None, least: float) -> Tensor:
+    """Positive definite blocks (N, 4, 4) of a charge and a dipole: monopole (N,) > 0, and L L + least > 0.
+
+    L = softplus(size) + bent, of size (N,) and symmetric matrices bent (N, 3, 3).
+    """
+    unit = torch.eye(3, dtype=size.dtype, device=size.device)
+    root = nn.functional.softplus(size)[:, None, None] * unit
+    if bent is not None:
+        root = root + bent
+    out = size.new_zeros(len(size), 4, 4)
+    out[:, 0, 0], out[:, 1:, 1:] = monopole, root @ root + least * unit
+    return out
+
+
 def element_table(elements: tuple[int, ...]) -> Tensor:
     """Position of each atomic number among the sorted elements, (119,), -1 for the others."""
     table = torch.full((119,), -1, dtype=torch.long)

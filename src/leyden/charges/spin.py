@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from leyden.charges.demands import charges_only
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.equilibration import INITIAL_HARDNESS, INITIAL_SLOPE, SOFTEST
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, element_table, inverse_softplus
-from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Blocks, Curvature, Plane, Rows, Settings, Solution, stationary
@@ -50,11 +50,7 @@ class SpinEquilibration(ChargeModel):
         settings: Settings | None = None,
     ) -> None:
         super().__init__()
-        require(
-            basis.dim == 1,
-            f"charges.SpinEquilibration: expected one shell of charges, got lmax {basis.lmax} and {basis.shells}"
-            " shells; use GaussianBasis(width).",
-        )
+        charges_only("SpinEquilibration", basis)
         self.basis, self.hidden, self.settings = basis, hidden, settings or Settings()
         elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])

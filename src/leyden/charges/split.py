@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from leyden import segment
+from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Vector, element_table
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
-from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Solution
@@ -48,15 +48,7 @@ class Split(ChargeModel):
         hidden: int = 32,
     ) -> None:
         super().__init__()
-        require(
-            basis.lmax <= 1 and basis.shells == 1,
-            f"charges.Split: expected one shell of charges or dipoles, got lmax {basis.lmax} and {basis.shells} shells;"
-            " use GaussianBasis(width, lmax=0 or 1).",
-        )
-        require(
-            basis.lmax == 0 or channels.vectors > 0,
-            "charges.Split: expected a backbone with vector features for dipoles, got none; use lmax=0.",
-        )
+        charges_or_dipoles("Split", channels, basis)
         self.basis, self.formal, self.self_interaction, self.hidden = basis, formal, self_interaction, hidden
         elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])

@@ -11,12 +11,12 @@ chi = -J p0, up to 1/2 p0.J p0 (Baldwin et al., arXiv 2603.14700).
 import torch
 from torch import Tensor, nn
 
-from leyden.charges.answer import receiving
+from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.local import INITIAL_CHARGE
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus
+from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Settings, Solution
@@ -42,7 +42,7 @@ class SymmetricResponse(ChargeModel):
         settings: Settings | None = None,
     ) -> None:
         super().__init__()
-        receiving("SymmetricResponse", channels, basis, ())
+        charges_or_dipoles("SymmetricResponse", channels, basis)
         self.basis, self.hidden, self.settings = basis, hidden, settings or Settings()
         elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])
@@ -80,10 +80,6 @@ class SymmetricResponse(ChargeModel):
         softness = nn.functional.softplus(self.softness(h.scalars, element)) + LEAST
         if not self.basis.lmax:
             return charge, softness[:, None, None]
-        unit = torch.eye(3, dtype=charge.dtype, device=charge.device)
-        root = nn.functional.softplus(self.stretch(h.scalars, element))[:, None, None] * unit
-        if self.anisotropy is not None:
-            root = root + self.anisotropy(h.tensors)[..., 0]
-        alpha = charge.new_zeros(len(charge), 4, 4)
-        alpha[:, 0, 0], alpha[:, 1:, 1:] = softness, root @ root + LEAST * unit
+        bent = None if self.anisotropy is None else self.anisotropy(h.tensors)[..., 0]
+        alpha = positive_blocks(softness, self.stretch(h.scalars, element), bent, LEAST)
         return torch.cat([charge, self.dipole(h.scalars, h.vectors)], 1), alpha
