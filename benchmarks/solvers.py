@@ -6,9 +6,10 @@ In the environment of benchmarks/coulomb.py (mlipops is optional), at the root o
 
 Water, rock salt, a metal slab in a field and open clusters of about the given numbers of atoms; Gaussian charges, with
 electronegativities and hardnesses of the elements, that of the metal so low that it screens. `solve` binds the
-operator and finds the charges; `E + F` adds energy and forces, and the solve that derivatives by weights need; `dense`
-makes the matrix and solves the equations with a Lagrange multiplier. mlipops works in float32: its charges are compared
-with ours. A time is the least of the repetitions, CPU time of all threads.
+operator and finds the charges; `E + F` adds energy and forces, and the solve that derivatives by weights need; `atoms`
+solves with one block for each atom as preconditioner; `dense` makes the matrix and solves the equations with a Lagrange
+multiplier. mlipops works in float32: its charges are compared with ours. A time is the least of the repetitions, CPU
+time of all threads.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ from leyden.charges import Equilibration, Problem
 from leyden.coulomb import BoundCoulomb, field
 from leyden.features import Channels, Features
 from leyden.neighbors import Graph, NeighborList
-from leyden.solve import Solution
+from leyden.solve import Blocks, Solution
+from leyden.solve.linear import Linear
 from leyden.units import COULOMB
 
 CHI = {1: 4.0, 8: 9.0, 11: 3.0, 17: 9.0, 79: 5.0}
@@ -57,12 +59,21 @@ class Elements(Equilibration):
         return chi[:, None], hardness[:, None, None]
 
 
+class OfAtoms(Problem):
+    """Preconditioned without what lies between atoms."""
+
+    def preconditioner(self, stiffness: Tensor) -> Linear:
+        """The blocks of V + J."""
+        return Blocks((stiffness + torch.diag_embed(self.own)).detach(), self.plane)
+
+
 @dataclass(frozen=True)
 class Solve:
     """One structure and the model."""
 
     system: System
     model: Elements
+    problem: type[Problem] = Problem
 
     def bound(self, positions: Tensor) -> tuple[Problem, Solution]:
         """The operator bound to positions, and the charges."""
@@ -71,7 +82,7 @@ class Solve:
         features = Features(none.sum(1), none, none[:, None], none[:, None, None])
         empty = torch.zeros(0, dtype=torch.long)
         graph = Graph.of(system, NeighborList(empty, empty, positions.new_zeros(0, 3), 1.0))
-        problem = Problem(system, features, graph, self.operator(system), field.external(system, BASIS))
+        problem = self.problem(system, features, graph, self.operator(system), field.external(system, BASIS))
         return problem, self.model.solve(problem)
 
     @staticmethod
@@ -134,6 +145,7 @@ def cases(sizes: list[int]) -> list[tuple[str, Atoms]]:
         side = max(2, round((size / 4) ** 0.5))
         slab = Atoms("Au", cell=[2.7] * 3).repeat((side, side, 4))
         slab.pbc = [True, True, False]
+        slab.rattle(0.1, seed=0)
         slab.info["external_field"] = [0.0, 0.0, 0.1]
         found.append(("metal slab", slab))
         if size <= LARGEST_DENSE:
@@ -159,6 +171,10 @@ def measure(name: str, atoms: Atoms, budget: float) -> dict:
     q, size = solution.density[:, 0], len(atoms)
     row = {"case": name, "atoms": size, "iterations": int(solution.iterations[0])}
     row |= {"solve": least(solve.charges, budget), "forces": least(solve.forces, budget)}
+    plain = replace(solve, problem=OfAtoms)
+    other = plain.charges()
+    row |= {"atoms iterations": int(other.iterations[0]), "atoms solve": least(plain.charges, budget)}
+    row |= {"atoms difference": float((other.density[:, 0] - q).abs().max())}
     if size <= LARGEST_DENSE:
         row |= {"dense": least(solve.dense, budget), "difference": float((solve.dense() - q).abs().max())}
     if size <= LARGEST_PEER and name != "metal slab":
@@ -182,11 +198,12 @@ def table(found: dict) -> list[str]:
         "",
         f"Accuracy of V {ACCURACY:g}, residual below 1e-9 eV/e, float64.",
         "",
-        "solve: bind V and find the charges; E + F: and energy with forces; others: their time / ours. In brackets: the"
-        " largest difference of a charge.",
+        "iterations: products with V; solve: bind V and find the charges; E + F: and energy with forces; others: their"
+        " time / ours. In brackets: the largest difference of a charge. Blocks: of atoms, as the preconditioner.",
         "",
-        "| structure | atoms | iterations | solve, ms | E + F, ms | dense matrix | mlipops direct | mlipops MINRES |",
-        "|---" * 8 + "|",
+        "| structure | atoms | iterations | solve, ms | E + F, ms | iterations with blocks | blocks | dense matrix |"
+        " mlipops direct | mlipops MINRES |",
+        "|---" * 10 + "|",
     ]
     for row in sorted(found["rows"], key=lambda r: (r["case"], r["atoms"])):
         cells = [
@@ -195,8 +212,10 @@ def table(found: dict) -> list[str]:
             row["iterations"],
             f"{1e3 * row['solve']:.1f}",
             f"{1e3 * row['forces']:.1f}",
+            row["atoms iterations"],
         ]
-        for key, difference in (("dense", "difference"), *((s, f"{s} difference") for s in ("direct", "minres"))):
+        columns = ("atoms solve", "atoms difference"), ("dense", "difference")
+        for key, difference in (*columns, *((s, f"{s} difference") for s in ("direct", "minres"))):
             there = f"{row[key] / row['solve']:.2g} ({row[difference]:.0e} e)" if key in row else "-"
             cells.append(there)
         lines.append("| " + " | ".join(map(str, cells)) + " |")

@@ -21,12 +21,14 @@ from scipy.spatial.transform import Rotation
 from leyden.derivatives import forces
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
-from leyden.spec import LocalSpec, PotentialSpec, build
+from leyden.spec import PotentialSpec, build
 from leyden.system import System
+from leyden.train.config import PRESETS
 
 SPACING = 3.105
 """Å between waters on a cubic grid: 0.0334 molecules / Å^3."""
-ORDER = ("short-range", "les", "les-multipole")
+BASE = "les"
+"""The preset whose times are the unit of the others."""
 
 
 def water(side: tuple[int, int, int], periodic: bool, seed: int = 0) -> Atoms:
@@ -44,9 +46,8 @@ def water(side: tuple[int, int, int], periodic: bool, seed: int = 0) -> Atoms:
 
 def potential(preset: str) -> Potential:
     """Fresh weights; the cost does not depend on them."""
-    charges = {"short-range": None, "les": LocalSpec(), "les-multipole": LocalSpec(dipoles=True)}[preset]
     torch.manual_seed(0)
-    return build(PotentialSpec(charges=charges, elements=(1, 8), average_neighbors=30.0, baseline={}))
+    return build(PotentialSpec(charges=PRESETS[preset].charges, elements=(1, 8), average_neighbors=30.0, baseline={}))
 
 
 def median(call: Callable[[], object], device: str, repeats: int = 7) -> float:
@@ -77,8 +78,8 @@ def measure(preset: str, system: System, device: str, dtype: torch.dtype) -> tup
     return atoms / median(train, device), atoms / median(move, device)
 
 
-def rows(device: str) -> Sequence[dict]:
-    """All presets on all systems of one device."""
+def rows(device: str, presets: Sequence[str], only: str) -> Sequence[dict]:
+    """The presets on the systems of one device whose names contain `only`."""
     batches = {
         "5 open x 45": System.from_ase([water((5, 3, 1), False, n) for n in range(5)]),
         "32 open x 45": System.from_ase([water((5, 3, 1), False, n) for n in range(32)]),
@@ -89,7 +90,7 @@ def rows(device: str) -> Sequence[dict]:
         batches["1 periodic x 1536"] = System.from_ase(water((8, 8, 8), True))
     out = []
     for name, system in batches.items():
-        for preset in ORDER:
+        for preset in presets if only in name else ():
             train, move = measure(preset, system, device, torch.float32)
             out.append({"device": device, "batch": name, "preset": preset, "train": train, "move": move})
             print(out[-1], flush=True)
@@ -101,9 +102,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--devices", nargs="*", default=["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+    parser.add_argument("--presets", nargs="*", choices=PRESETS, default=list(PRESETS))
+    parser.add_argument("--only", default="", help="batches with this in their name, without writing a table")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    found = [row for device in given.devices for row in rows(device)]
+    found = [row for device in given.devices for row in rows(device, given.presets, given.only)]
+    if given.only:
+        return
     where = {"cpu": f"{machine()}, {given.threads} threads"}
     if "cuda" in given.devices:
         where["cuda"] = torch.cuda.get_device_name()
@@ -112,12 +117,16 @@ def main() -> None:
         "",
         f"`benchmarks/throughput.py`; torch {torch.__version__}; {time.strftime('%Y-%m-%d')}",
         "",
-        "| device | batch | preset | training step, atoms/s | energy + forces (+ stress), atoms/s |",
-        "|---|---|---|---|---|",
+        "| device | batch | preset | training step, atoms/s | energy + forces (+ stress), atoms/s |"
+        f" time of a training step / {BASE} | of energy + forces / {BASE} |",
+        "|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {where[r['device']]} | {r['batch']} | {r['preset']} | {r['train']:.0f} | {r['move']:.0f} |" for r in found
-    ]
+    base = {(r["device"], r["batch"]): r for r in found if r["preset"] == BASE}
+    for r in found:
+        unit = base.get((r["device"], r["batch"]))
+        ratios = [f"{unit[key] / r[key]:.2f}" if unit else "-" for key in ("train", "move")]
+        cells = [where[r["device"]], r["batch"], r["preset"], f"{r['train']:.0f}", f"{r['move']:.0f}", *ratios]
+        lines.append("| " + " | ".join(cells) + " |")
     print(write_table("throughput_" + "_".join(given.devices), lines, found))
 
 

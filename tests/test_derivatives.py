@@ -2,18 +2,38 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
+from leyden.charges import (
+    Equilibration,
+    Local,
+    Response,
+    SpinEquilibration,
+    SplitChargeEquilibration,
+    SymmetricResponse,
+    Variational,
+)
+from leyden.charges.model import ChargeModel
+from leyden.density import GaussianBasis
 from leyden.derivatives import forces, hessian_vector
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.system import System
-from leyden.testing.assembly import batch
+from leyden.testing.assembly import assembled, batch
 from leyden.testing.backbone import MOLECULE
-from leyden.testing.numeric import central, close
+from leyden.testing.charges.derivatives import shifted
+from leyden.testing.numeric import central, close, random
 
 PERIODIC, OPEN = [1, 3], [0, 2]
+MODELS = [
+    Local, Equilibration, SpinEquilibration, SplitChargeEquilibration, Variational, SymmetricResponse, Response,
+]  # fmt: skip
+
+
+def with_charges(model: type[ChargeModel]) -> Potential:
+    return assembled(lambda channels, elements: model(channels, elements, GaussianBasis(0.6), hidden=4))  # type: ignore[call-arg]
 
 
 def test_every_component_of_the_force(potential: Potential) -> None:
@@ -115,3 +135,48 @@ def test_hessian_is_symmetric_and_free_of_translations(potential: Potential) -> 
     close(hessian, hessian.T, 1e-10)
     assert hessian.view(count, 7, 3).sum(1).abs().max() < 1e-9 * hessian.abs().max()
     assert hessian.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_chemical_potential(model: type[ChargeModel]) -> None:
+    """dE/dQ of charged and neutral structures, and its derivative by the weights of backbone and charge model."""
+    potential, system = with_charges(model), batch()
+
+    def found(create_graph: bool = False) -> Tensor:
+        return forces(potential, system, create_graph=create_graph, chemical_potential=True).chemical_potential
+
+    def energy(h: float) -> Tensor:
+        return potential(replace(system, charge=system.charge + h)).energy
+
+    mu = found()
+    close(mu, central(energy, 1e-3), 1e-7)
+    assert mu.abs().min() > 1e-3
+    for part in (potential.backbone, potential.charges):
+        weights = list(part.parameters())
+        steps = [random(9 + n, *weight.shape) for n, weight in enumerate(weights)]
+        slopes = torch.autograd.grad(found(create_graph=True).square().sum(), weights, allow_unused=True)
+        along = sum((g * step).sum() for g, step in zip(slopes, steps, strict=True) if g is not None)
+
+        def moved(h: float, part: torch.nn.Module = part, steps: list[Tensor] = steps) -> Tensor:
+            with shifted(part, steps, h):
+                return found().square().sum()
+
+        measured = central(moved, 1e-4)
+        assert measured.abs() > 1e-3
+        close(along, measured, 1e-6)
+
+
+@pytest.mark.parametrize("model", [Equilibration, Variational])
+def test_the_multiplier_is_the_chemical_potential_at_fixed_features(model: type[ChargeModel]) -> None:
+    """Equal where the backbone does not see the charge, and only there."""
+    potential, system = with_charges(model), batch()
+    one = forces(potential, system, chemical_potential=True)
+    assert (one.chemical_potential - one.output.solution.potential).abs().min() > 1e-2
+    with torch.no_grad():
+        potential.backbone.embedding.state[:, :2] = 0.0
+    two = forces(potential, system, chemical_potential=True)
+    close(two.chemical_potential, two.output.solution.potential, 1e-8)
+
+
+def test_without_chemical_potential(potential: Potential) -> None:
+    assert forces(potential, batch()).chemical_potential is None

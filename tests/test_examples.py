@@ -38,6 +38,10 @@ def test_train_and_use() -> None:
     assert "epoch" in printed
 
 
+def test_spectrum() -> None:
+    assert "band  463 cm^-1, 78.1" in run("spectrum.py")
+
+
 def test_every_example_is_run() -> None:
     tested = Path(__file__).read_text()
     assert all(path.name in tested for path in EXAMPLES.glob("*.py"))
@@ -63,5 +67,7 @@ def test_new_charge_model() -> None:
 
 
 class TestInduced(ChargeModelContract):
+    size_consistent = False
+
     def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
         return runpy.run_path(str(EXAMPLES / "new_charge_model.py"))["Induced"](channels, elements, hidden=4)

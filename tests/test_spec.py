@@ -28,6 +28,7 @@ from leyden.spec import (
     build,
     describe,
 )
+from leyden.spec.charges.registry import SPECS
 from leyden.testing.assembly import assembled, batch
 
 SPEC = PotentialSpec(
@@ -59,7 +60,7 @@ OTHERS = [
     EquilibrationSpec(dipoles=True, width=0.6, hidden=3, solver=SolverSpec(tolerance=1e-6, iterations=50)),
     SpinEquilibrationSpec(width=0.6, hidden=3, solver=SolverSpec(iterations=50)),
     SplitChargeEquilibrationSpec(width=0.6, formal={1: 0.5}, hidden=3, solver=SolverSpec(unconverged="report")),
-    ResponseSpec(dipoles=True, width=0.6, receivers=(0.9,), order=2, hidden=3, solver=SolverSpec(iterations=50)),
+    ResponseSpec(dipoles=True, width=0.6, receivers=(0.9,), hidden=3, solver=SolverSpec(iterations=50)),
     SymmetricResponseSpec(dipoles=True, width=0.6, hidden=3, solver=SolverSpec(iterations=50)),
     UnrolledSpec(dipoles=True, width=0.6, receivers=(0.9,), steps=3, hidden=3),
     VariationalSpec(dipoles=True, width=0.6, terms=2, hidden=3, solver=SolverSpec(iterations=50)),
@@ -81,6 +82,7 @@ def test_every_charge_model_survives_building(charges: ChargeSpec) -> None:
 
 def test_every_kind_is_tested() -> None:
     assert {spec.kind for spec in OTHERS} | {"local"} == set(KINDS)
+    assert list(KINDS.values()) == list(SPECS)
 
 
 def test_plain_data_there_and_back() -> None:

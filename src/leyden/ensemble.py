@@ -107,7 +107,7 @@ def _validate(ensemble: Ensemble, charge: float) -> None:
             )
         together += float(values[:1].nan_to_num().sum())
     free = bool((ensemble.charge.isnan() & ~ensemble.electrode).any())
-    if not free and abs(together - charge) > ROUNDING and not bool(ensemble.electrode.any()):
+    if not free and abs(together - charge) > ROUNDING:
         raise InputError(
             f"{CHARGE}: expected charges of fragments that sum to the total charge {charge:g} e, got {together:g} e;"
             " correct one of them."

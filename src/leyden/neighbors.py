@@ -6,13 +6,14 @@ respect to positions and cell to any order.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import vesin
 from torch import Tensor
 
 from leyden import segment
-from leyden.checks import InputError, require
+from leyden.checks import InputError, finite, require
 from leyden.system import System
 
 COINCIDENT = 1e-3
@@ -69,6 +70,7 @@ def _joined(parts: list[NeighborList], system: System) -> NeighborList:
 
 
 def _single(system: System, cutoff: float, number: int, both: bool) -> NeighborList:
+    finite("positions", system.positions)
     span = (system.positions.amax(0) - system.positions.amin(0))[~system.pbc[0]]
     require(
         not (span > WIDEST * cutoff).any(),
@@ -96,24 +98,61 @@ def _single(system: System, cutoff: float, number: int, both: bool) -> NeighborL
 
 @dataclass(frozen=True)
 class Graph:
-    """A system with its pairs: vectors (E, 3) Å from center to neighbor and their lengths (E,)."""
+    """A system with its pairs: vectors (E, 3) Å from center to neighbor and their lengths (E,).
+
+    twist (E,): None but for Born charges of periodic structures, see `of_neighbors`.
+    """
 
     system: System
     pairs: NeighborList
     vectors: Tensor
     lengths: Tensor
+    twist: Tensor | None = None
 
     @staticmethod
-    def of(system: System, pairs: NeighborList) -> "Graph":
-        """Rebuild the vectors from positions, cell and shifts; differentiable."""
+    def of(system: System, pairs: NeighborList, probe: Tensor | None = None) -> "Graph":
+        """Rebuild the vectors from positions, cell and shifts; differentiable.
+
+        probe (S, 3) 1/Å: derivatives by the position of an atom j of what is read at an atom i are multiplied by
+        1 + probe.(r_i - r_j), to first order, with r_j the image of j that i sees along the pairs of the graph.
+        """
         cell = system.cell[system.index[pairs.centers]]
-        vectors = (
-            system.positions[pairs.neighbors]
-            - system.positions[pairs.centers]
-            + torch.einsum("ei,eij->ej", pairs.shifts, cell)
-        )
-        return Graph(system, pairs, vectors, torch.linalg.vector_norm(vectors, dim=1))
+        shifts = torch.einsum("ei,eij->ej", pairs.shifts, cell)
+        there, here = system.positions[pairs.neighbors], system.positions[pairs.centers]
+        twist = None
+        if probe is not None:
+            twist = (probe[system.index[pairs.centers]] * (there - here + shifts)).sum(1)
+        vectors = _seen(there, twist) - here + shifts
+        return Graph(system, pairs, vectors, torch.linalg.vector_norm(vectors, dim=1), twist)
+
+    def of_neighbors(self, x: Tensor) -> Tensor:
+        """Features (N, ...) of the neighbors of each pair, (E, ...).
+
+        A backbone that takes them with this function has Born charges in periodic structures.
+        """
+        return _seen(x.index_select(0, self.pairs.neighbors), self.twist)
 
     def gather(self, messages: Tensor) -> Tensor:
         """Sum messages (E, ...) onto their centers (N, ...)."""
         return segment.total(messages, self.pairs.centers, len(self.system.positions))
+
+
+def _seen(x: Tensor, twist: Tensor | None) -> Tensor:
+    """x (E, ...), with its gradient multiplied by 1 - twist (E,)."""
+    return x if twist is None else _Seen.apply(x, twist)
+
+
+class _Seen(torch.autograd.Function):
+    """The gradient of a neighbor's features: what was counted from the center is counted from the neighbor."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, twist: Tensor) -> Tensor:
+        """x."""
+        ctx.save_for_backward(twist)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """(1 - twist) g."""
+        (twist,) = ctx.saved_tensors
+        return gradients[0] * (1.0 - twist.view(-1, *[1] * (gradients[0].dim() - 1))), None

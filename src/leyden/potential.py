@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, nn
 
 from leyden import segment
 from leyden.backbones.backbone import Backbone
 from leyden.baseline import Baseline
-from leyden.charges.model import ChargeModel
-from leyden.charges.problem import Problem
+from leyden.charges.model import ChargeModel, cyclic, solved
+from leyden.charges.problem import Problem, Solving
 from leyden.checks import require
 from leyden.coulomb import Coulomb, field
 from leyden.density import dipole
@@ -43,7 +44,7 @@ class Output:
 class Potential(nn.Module):
     """A backbone with a charge model (None: short-range only), a Coulomb operator and reference energies.
 
-    report: set to True, structures whose density is not found are reported in Output.solution instead of raising.
+    solving: what is asked of the density; see leyden.charges.Solving.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Potential(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone, self.charges, self.coulomb, self.baseline = backbone, charges, coulomb or Coulomb(), baseline
-        self.report = False
+        self.solving = Solving()
 
     def forward(self, system: System, pairs: NeighborList | None = None, start: Tensor | None = None) -> Output:
         """Evaluate a batch; pairs within the backbone's cutoff are found here unless given.
@@ -67,8 +68,8 @@ class Potential(nn.Module):
             return Output(reference + short, short, short * 0)
         bound = self.coulomb.bind(system, self.charges.basis)
         external = field.external(system, self.charges.basis)
-        problem = Problem(system, features, graph, bound, external, start, self.report)
-        solution = self.charges.solve(problem)
+        problem = Problem(system, features, graph, bound, external, start, self.solving)
+        solution = self._solution(problem, self.charges)
         density = solution.density
         coupling = segment.total((density * external).sum(1), system.index, system.count)
         long = self.charges.energy(density, problem) + bound.energy(density) + coupling
@@ -77,13 +78,19 @@ class Potential(nn.Module):
         )
 
     @contextmanager
-    def reporting(self) -> Iterator[None]:
-        """Inside, structures whose density is not found are reported."""
-        before, self.report = self.report, True
+    def asked(self, **changes: Any) -> Iterator[None]:
+        """Inside, something else is asked of the density: fields of `solving`, such as report=True."""
+        before, self.solving = self.solving, replace(self.solving, **changes)
         try:
             yield
         finally:
-            self.report = before
+            self.solving = before
+
+    def _solution(self, problem: Problem, charges: ChargeModel) -> Solution:
+        solution = solved(charges).direct(problem) if self.solving.direct else charges.solve(problem)
+        if not self.solving.stability:
+            return solution
+        return replace(solution, radius=cyclic(charges).stability(problem, solution.density))
 
     def _check_field(self, system: System) -> None:
         """Fields and electrodes act on charges; without them they would be ignored."""

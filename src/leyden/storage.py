@@ -79,6 +79,12 @@ def load(folder: str | Path, dtype: torch.dtype | None = None) -> Potential:
             f"{folder}: expected the files as they were written, got another {' and '.join(changed)}; restore the"
             " folder, or load the original and save it anew."
         )
+    broken = [name for name, weight in weights.items() if not bool(weight.isfinite().all())]
+    if broken:
+        raise InputError(
+            f"{folder}: expected finite weights, got {broken[0]} with numbers that are not; the training diverged, take"
+            " an earlier model."
+        )
     return potential.to(dtype) if dtype else potential
 
 

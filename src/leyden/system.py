@@ -211,6 +211,10 @@ def _validate(system: System) -> None:
     require(len(system.positions) > 0, "positions: expected at least one atom, got an empty structure.")
     for name in ("positions", "cell", "charge", "spin", "field"):
         finite(name, getattr(system, name))
+    require(
+        float(system.spin[0]) >= 1.0,
+        f"spin: expected a multiplicity 2S + 1 of at least 1, got {float(system.spin[0]):g}; a singlet is 1.",
+    )
     cell = system.cell[0][system.pbc[0]]
     if len(cell) > 0:
         thickness = torch.linalg.svdvals(cell).min().item()

@@ -12,6 +12,7 @@ from torch import nn
 from leyden.charges import Equilibration, Problem
 from leyden.charges.compliance import STIFFNESS, SplitChargeEquilibration
 from leyden.charges.model import ChargeModel
+from leyden.charges.problem import Solving
 from leyden.coulomb import Coulomb, field
 from leyden.density import GaussianBasis, dipole
 from leyden.features import Channels, Features
@@ -30,6 +31,7 @@ CUTOFF = 3.0
 
 
 class TestCharges(ChargeModelContract):
+    size_consistent = True
     formal: dict[int, float] | None = None
 
     def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
@@ -37,6 +39,7 @@ class TestCharges(ChargeModelContract):
 
 
 class TestFormalCharges(TestCharges):
+    size_consistent = False
     formal = FORMAL
 
 
@@ -215,12 +218,12 @@ def test_warm_start() -> None:
 
 
 def test_iterations_that_do_not_suffice() -> None:
-    with pytest.raises(Unconverged, match="expected a converged density"):
+    with pytest.raises(Unconverged, match="expected a converged, stable density"):
         bonded(Settings(iterations=2))(batch())
     reported = bonded(Settings(iterations=2, unconverged="report"))(batch()).solution
     assert reported is not None and Status.LIMIT in reported.status
     potential = bonded(Settings(iterations=2))
-    asked = model_of(potential).solve(replace(problem_of(potential, batch()), report=True))
+    asked = model_of(potential).solve(replace(problem_of(potential, batch()), solving=Solving(report=True)))
     assert asked.status == reported.status
 
 

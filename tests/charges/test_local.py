@@ -7,6 +7,8 @@ from leyden.testing.charges import ChargeModelContract
 
 
 class TestSoftness(ChargeModelContract):
+    size_consistent = False
+    responds = False
     mode, lmax, self_interaction = "softness", 0, False
 
     def make(self, channels: Channels, elements: tuple[int, ...]) -> Local:
@@ -27,7 +29,7 @@ class TestShiftDipoles(TestSoftness):
 
 
 class TestFree(TestSoftness):
-    mode, conserves = "free", False
+    mode, conserves, size_consistent = "free", False, True
 
 
 class TestFreeDipoles(TestFree):

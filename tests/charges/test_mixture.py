@@ -1,15 +1,18 @@
 """Mixture: the contract of a charge model; every minimum of pairs of atoms against a scan of all charges."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from torch import Tensor
 
 from leyden.charges import Equilibration, Problem
-from leyden.charges.mixture import Mixture, MixtureEnergy, SeveralMinima, _lowest
+from leyden.charges.mixture import Mixture
 from leyden.charges.model import ChargeModel
+from leyden.charges.states import MixtureEnergy
 from leyden.charges.variational import objective
 from leyden.checks import InputError
 from leyden.coulomb import field
@@ -19,6 +22,7 @@ from leyden.features import Channels
 from leyden.neighbors import Graph, neighbor_list
 from leyden.potential import Potential
 from leyden.solve import Settings, Status, Unconverged
+from leyden.solve.minima import SeveralMinima, compared
 from leyden.solve.minimise import descended, verified
 from leyden.system import System
 from leyden.testing.assembly import assembled
@@ -32,6 +36,8 @@ TEMPERATURE = 0.2
 
 
 class TestCharges(ChargeModelContract):
+    size_consistent = False
+
     def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
         return Mixture(channels, elements, GaussianBasis(0.6), (0.0, 1.0), hidden=4)
 
@@ -129,6 +135,78 @@ def test_every_minimum_of_a_pair(symbols: str, distance: float) -> None:
     assert solution.spread > 0.1
 
 
+def three_states() -> Potential:
+    """States of charge -1, 0 and 1, where charges shared by equal atoms are a minimum of their own, a high one."""
+    potential = assembled(lambda c, e: Mixture(c, e, GaussianBasis(1.0), (-1.0, 0.0, 1.0), TEMPERATURE, 4))
+    parabolas = potential.charges.parabolas
+    with torch.no_grad():
+        parabolas.layers[-1].weight.zero_()
+        parabolas.bias.zero_()
+        parabolas.bias[:, :3] = torch.tensor([1.4, 0.0, 1.4])
+        parabolas.bias[:, 3:6] = HARDNESS[:, None]
+    return potential
+
+
+def ring(number: int, charge: int = 1, radius: float = FAR) -> System:
+    """Equal atoms that share a charge."""
+    angle = 2.0 * math.pi * torch.arange(number, dtype=torch.float64) / number
+    places = radius * torch.stack([angle.cos(), angle.sin(), 0.0 * angle], 1)
+    return System.from_ase(Atoms(f"H{number}", places.numpy()), charge=charge)
+
+
+@pytest.mark.parametrize("charge", [1, -1])
+def test_equal_atoms_take_the_charge_though_sharing_is_a_minimum(charge: int) -> None:
+    """Both minima of equal energy are listed before the shared charge; the first atom is the more positive."""
+    potential, system = three_states(), replace(pair(), charge=torch.tensor([charge], dtype=torch.float64))
+    solution = solved(potential, system)
+    whole = torch.tensor([1.0, 0.0] if charge > 0 else [0.0, -1.0], dtype=torch.float64)
+    close(solution.density[:, 0], whole, 0.05)
+    close(solution.densities[:3, :, 0], torch.stack([whole, whole.flip(0), 0.0 * whole + 0.5 * charge]), 0.05)
+    assert solution.minima[0, :2].max() < 1e-9 and solution.minima[0, 2] > 1.0 and solution.minima[0, 3:].isnan().all()
+    for density in solution.densities[:3]:
+        check_minimum(potential, system, density)
+    if charge > 0:
+        found, energy = scanned(potential, system)
+        close(energy - energy[0], solution.minima[0, :3], 1e-7)
+        close(found[2:], solution.densities[2, :1, 0], 5e-5)
+
+
+def test_which_of_equal_atoms_does_not_depend_on_roundoff() -> None:
+    """Of any number, in any orientation, in a batch and in single precision: the first."""
+    potential, parts = three_states(), [ring(2), ring(8), pair("HC"), ring(4, 0), ring(3)]
+    for number in range(3):
+        turn = torch.linalg.qr(random(number, 3, 3)).Q
+        places = [part.positions @ turn.T + 1e-9 * random(number, *part.positions.shape) for part in parts[:5]]
+        parts += [replace(part, positions=place) for part, place in zip(parts[:5], places, strict=True)]
+    together = System.join(parts)
+    whole = solved(potential, together)
+    for s, part in enumerate(parts):
+        alone, here = solved(potential, part), together.index == s
+        count = int(alone.minima.isfinite().sum())
+        close(whole.density[here], alone.density, 1e-8)
+        close(whole.minima[s, :count], alone.minima[0, :count], 1e-8)
+        close(whole.densities[:count, here], alone.densities[:count], 1e-7)
+        assert whole.minima[s, count:].isnan().all()
+        assert part.charge == 0 or (alone.density[0] > 0.9 and alone.density[1:].abs().max() < 0.1)
+        assert len(part.positions) < 8 or alone.densities[:4].argmax(1).flatten().tolist() == [0, 1, 2, 3]
+    single = potential.float()(System.join(parts[:2]).to(dtype=torch.float32)).density
+    close(single, whole.density[: len(single)].float(), 1e-4)
+
+
+def test_as_many_atoms_as_the_charge_needs() -> None:
+    """Two charges on opposite ones of eight equal atoms; those of two fragments on an atom of each."""
+    potential = three_states()
+    density = solved(potential, ring(8, charge=2)).density
+    close(density[[0, 4]], torch.ones(2, 1, dtype=torch.float64), 0.1)
+    assert density[[1, 2, 3, 5, 6, 7]].abs().max() < 0.1
+    atoms = Atoms("H4", ring(4).positions.numpy())
+    atoms.set_array("fragment", np.array([0, 1, 1, 0]))
+    atoms.set_array("fragment_charge", np.array([1.0, -1.0, -1.0, 1.0]))
+    pieces = solved(potential, System.from_ase(atoms, charge=0))
+    assert pieces.density[[0, 3], 0].sum().item() == pytest.approx(1.0)
+    close(pieces.density[:, 0].abs().sort().values, torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=torch.float64), 0.1)
+
+
 def test_minima_are_minima() -> None:
     """Random molecules: no force along the plane and positive curvature on it at each; in a batch as alone."""
     potential = assembled(lambda c, e: Mixture(c, e, GaussianBasis(1.0), (-1.0, 0.0, 1.0), 0.2, 4))
@@ -177,7 +255,7 @@ def test_start_stays_in_its_minimum() -> None:
     free = solved(potential, system)
     higher = solved(potential, system, 1.02 * free.densities[1])
     close(higher.density, free.densities[1], 1e-9)
-    assert higher.minima.shape == (1, 1) and free.minima.shape == (1, 5)
+    assert higher.minima.shape == (1, 1) and free.minima.shape == (1, 8)
     step = random(1, 3, 3)
 
     def energy(h: float) -> Tensor:
@@ -199,7 +277,7 @@ def test_failed_starts_hide_no_minimum() -> None:
     goal = objective(potential.charges.bind(seen), seen, Settings(), trained=True)
     free = solved(potential, system)
     low, high = (verified(goal, descended(goal, density)) for density in free.densities[:2])
-    chosen = _lowest(goal, [replace(low, status=(Status.LIMIT,)), high, low])
+    chosen = compared(goal, [replace(low, status=(Status.LIMIT,)), high, low])
     assert chosen.status == (Status.CONVERGED,) and torch.equal(chosen.density, low.density)
     close(chosen.minima[0, :2], free.minima[0, :2], 1e-9)
     assert chosen.minima[0, 2].isnan() and free.minima[0, 1] < 1.0

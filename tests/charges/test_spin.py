@@ -20,6 +20,8 @@ BASIS = GaussianBasis(0.6)
 
 
 class TestSpin(ChargeModelContract):
+    size_consistent = False
+
     def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
         return SpinEquilibration(channels, elements, BASIS, hidden=4)
 

@@ -23,6 +23,7 @@ def unrolled(lmax: int, steps: int) -> Potential:
 
 
 class TestDipoles(ChargeModelContract):
+    size_consistent = False
     conjugate = False
     """The dipole of the density is not -dE/dfield, since the energy is not stationary."""
 

@@ -8,7 +8,7 @@ from leyden.charges import Local
 from leyden.checks import InputError
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
-from leyden.properties import born_charges, dipole
+from leyden.properties import born_charges, dipole, polarizability
 from leyden.system import System
 from leyden.testing.assembly import assembled, batch, molecules
 from leyden.testing.backbone import MOLECULE
@@ -39,6 +39,9 @@ def test_rotational_sum_rule(potential: Potential) -> None:
 def test_graph_only_when_asked(potential: Potential) -> None:
     assert not born_charges(potential, molecules()).requires_grad
     assert born_charges(potential, molecules(), create_graph=True).requires_grad
+    assert not born_charges(potential, batch()).requires_grad
+    with torch.no_grad():
+        assert born_charges(potential, batch()).abs().max() > 0.1
 
 
 def test_without_charges_is_refused(short_range: Potential) -> None:
@@ -47,6 +50,14 @@ def test_without_charges_is_refused(short_range: Potential) -> None:
             function(short_range, molecules())
 
 
-def test_born_charges_of_periodic_structures_are_refused(potential: Potential) -> None:
+def test_polarizability_of_charges_that_feel_nothing() -> None:
+    """Latent charges depend on no field: exactly zero."""
+    potential = assembled(lambda c, e: Local(c, e, GaussianBasis(0.7), hidden=4))
+    assert torch.equal(polarizability(potential, molecules()), torch.zeros(2, 3, 3, dtype=torch.float64))
+
+
+def test_polarizability_is_refused_where_there_is_none(potential: Potential, short_range: Potential) -> None:
     with pytest.raises(InputError, match="expected open structures, got a periodic one"):
-        born_charges(potential, batch())
+        polarizability(potential, batch())
+    with pytest.raises(InputError, match="expected a model with charges, got a short-range one"):
+        polarizability(short_range, molecules())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from leyden.report import figures, verdict, write
-from leyden.report.solver import BARS, histogram, solver_row
+from leyden.report.solver import BARS, charge_states, hardness_rows, histogram, solver_row
 from leyden.train.metrics import Solved
 
 NONE = np.full(50, np.nan)
@@ -78,6 +78,67 @@ def test_page_and_file_show_the_same(build, tmp_path):
     for cell in ("<td>5.00</td>", "<td>2.5\u00a0×\u00a010⁻⁵</td>", "<td>0.500</td>", "structures 4, 7"):
         assert cell in html, cell
     assert "Largest spectral radius" not in html
+
+
+def charged(build, **given):
+    """Total charges -1, 0 and 1 in turn, the second neutral one a rounding error away from 0."""
+    charge = np.where(np.arange(50) == 4, -1e-9, np.arange(50) % 3 - 1.0)
+    return replace(build.evaluation(), total_charge=charge, solved=solved(**given))
+
+
+def test_each_total_charge_by_hand(build):
+    radius = np.linspace(0.1, 0.59, 50)
+    states = charge_states(charged(build, iterations=np.arange(50), failed=[4, 7, 48], radius=radius))
+    assert [state.total_charge for state in states] == [-1.0, 0.0, 1.0]
+    assert [state.solver.structures for state in states] == [17, 17, 16]
+    assert [state.solver.most_iterations for state in states] == [48, 49, 47]
+    assert [state.solver.mean_iterations for state in states] == [24.0, 25.0, 24.5]
+    assert [state.solver.left_out for state in states] == [[48], [4, 7], []]
+    assert [state.solver.largest_residual for state in states] == [1e-6, 1e-6, 2.5e-5]
+    np.testing.assert_allclose([state.solver.largest_radius for state in states], [0.58, 0.59, 0.57])
+    assert {state.solver.residual_unit for state in states} == {"e"}
+
+
+def test_curvature_of_each_total_charge(build):
+    states = charge_states(charged(build, curvature=np.arange(50) + 0.5))
+    assert [state.solver.smallest_curvature for state in states] == [0.5, 1.5, 2.5]
+
+
+def test_hardness_by_hand(build):
+    """Of each element; atoms of structures that were left out do not count."""
+    evaluation = charged(build, failed=[0])
+    hardness = evaluation.numbers + np.linspace(0.0, 0.5, len(evaluation.numbers))
+    hardness[: evaluation.atoms[0]] = np.nan
+    rows = hardness_rows(replace(evaluation, solved=replace(evaluation.solved, hardness=hardness)))
+    assert [row.element for row in rows] == ["H", "C", "N", "O"]
+    for row, z in zip(rows, (1, 6, 7, 8), strict=True):
+        here = hardness[evaluation.atoms[0] :][evaluation.numbers[evaluation.atoms[0] :] == z]
+        assert (row.atoms, row.smallest, row.largest) == (len(here), here.min(), here.max())
+    assert hardness_rows(evaluation) == hardness_rows(build.evaluation()) == []
+    assert charge_states(build.evaluation()) == []
+
+
+def test_charge_states_and_hardness_on_page_and_in_file(build, tmp_path):
+    evaluation = charged(build, failed=[4])
+    found = replace(evaluation.solved, hardness=7.0 + 0.01 * evaluation.numbers)
+    path = write(build.report(evaluation=replace(evaluation, solved=found)), tmp_path)
+    html, data = path.read_text(encoding="utf-8"), json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    told = data["evaluation"]["solver"]
+    assert [(row["total_charge"], row["solver"]["left_out"]) for row in told["by_total_charge"]] == [
+        (-1.0, []), (0.0, [4]), (1.0, [])
+    ]  # fmt: skip
+    assert [(row["element"], row["smallest"]) for row in told["hardness_ev_per_e2"]] == [
+        ("H", 7.01), ("C", 7.06), ("N", 7.07), ("O", 7.08)
+    ]  # fmt: skip
+    solver = html[html.index('id="solver"') : html.index('id="far-range"')]
+    for cell in ("<td>−1</td>", "<td>0</td>", "<td>+1</td>", "Largest residual (eV/e)", "<td>7.080</td>"):
+        assert cell in solver, cell
+    assert "Smallest curvature (eV/e²)" not in solver and "Largest spectral radius" not in solver
+
+
+def test_one_total_charge_is_no_table(build, tmp_path):
+    html = write(with_solver(build, solved()), tmp_path).read_text(encoding="utf-8")
+    assert "By total charge" not in html and "Hardness by element" not in html
 
 
 def test_what_was_left_out_is_in_the_verdict(build):

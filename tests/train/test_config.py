@@ -69,6 +69,7 @@ def test_overrides(tmp_path: Path) -> None:
         ("model.charges.mode=exact", r"'model.charges.mode': expected 'free', 'shift' or 'softness', got 'exact'"),
         ("data.validation_fraction=1.0", r"'data.validation_fraction': expected less than 1, got 1.0"),
         ("loss={energy: 0, forces: 0}", r"'loss': expected at least one weight above zero"),
+        ("loss={energy: 0, forces: 0, stability: 1}", r"'loss': expected at least one weight .* of a label"),
         ("seed=-1", r"'seed': expected greater than or equal to 0, got -1"),
         ("optimizer.epochs", r"override: expected key=value such as optimizer.epochs=50, got 'optimizer.epochs'"),
         ("=3", r"override: expected key=value .*got '=3'"),
@@ -115,7 +116,7 @@ def test_dump_names_every_key() -> None:
 
 
 def test_labels_with_a_weight() -> None:
-    assert LossSection().wanted() == ["energy", "forces"]
+    assert LossSection(stability=1.0).wanted() == ["energy", "forces"]
     assert LossSection(energy=0.0, forces=0.0, dipole=1.0).wanted() == ["dipole"]
 
 

@@ -12,6 +12,7 @@ from ase.io import write
 
 from leyden.checks import InputError
 from leyden.train.data import collate, random_split, read_frames, with_pairs
+from leyden.train.inspect import inspect
 
 REFERENCE = Path(os.environ.get("LEYDEN_REFERENCE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 HEADER = "Properties=species:S:1:pos:R:3:REF_forces:R:3 REF_energy=-1.5"
@@ -94,6 +95,28 @@ def test_batch_fills_missing_labels_with_nan(tmp_path: Path) -> None:
     assert sorted(zip(batch.pairs.centers.tolist(), batch.pairs.neighbors.tolist(), strict=True)) == [
         (0, 1), (1, 0), (2, 3), (3, 2), (3, 4), (4, 3),
     ]  # fmt: skip
+
+
+DENSITY = "Properties=species:S:1:pos:R:3:REF_density_coefficients:R:{} REF_energy=-1.5"
+
+
+def test_batch_fills_missing_density_and_potential(tmp_path: Path) -> None:
+    """Of the width of the others; a chemical potential is one number."""
+    with_density = text(DENSITY.format(4) + " REF_chemical_potential=-4.5", ("O 0 0 0 -1 0 0 0.5", "H 0 0 1 1 0 0 0"))
+    batch = collate(with_pairs(read_frames(save(tmp_path, text(), with_density), required=("energy",)).frames, 2.5))
+    density, mu = batch.labels.density_coefficients, batch.labels.chemical_potential
+    assert density is not None and mu is not None
+    assert density[2:].tolist() == [[-1, 0, 0, 0.5], [1, 0, 0, 0]] and density[:2].isnan().all()
+    assert mu[0].isnan() and mu[1] == -4.5
+
+
+def test_density_coefficients_of_two_widths(tmp_path: Path) -> None:
+    one, two = text(DENSITY.format(1), ("O 0 0 0 -1", "H 0 0 1 1")), text(DENSITY.format(2), ("O 0 0 0 -1 0",))
+    path = save(tmp_path, text(), one, two)
+    message = "frame 2: density_coefficients: expected 1 an atom as in frame 1, got 2; fit all frames in one basis"
+    with pytest.raises(InputError, match=message):
+        read_frames(path, required=())
+    assert [problem for problem in inspect(path).problems if message in problem]
 
 
 def test_energies_stay_double(tmp_path: Path) -> None:

@@ -121,6 +121,15 @@ def test_files_that_cannot_be_evaluated(potential: Potential, tmp_path: Path) ->
         frames_for(potential, tmp_path / "new.xyz")
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_hardness_of_every_atom(batch_size: int) -> None:
+    potential = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6), hidden=4))
+    frames = perfect(potential, structures())
+    solved = evaluate(potential, frames, batch_size).solved
+    assert solved is not None and solved.hardness is not None and len(solved.hardness) == 14
+    assert solved.hardness[5:9] == pytest.approx(potential(frames[2].system).solution.hardness.numpy())
+
+
 def test_unsolved_structures_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Named, not averaged; afterwards, and after an error, the potential raises again."""
     potential = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6), hidden=4))
@@ -128,14 +137,14 @@ def test_unsolved_structures_are_left_out(monkeypatch: pytest.MonkeyPatch) -> No
 
     def stubborn(model: Equilibration, problem: Problem) -> Solution:
         found = solve(model, problem)
-        return replace(found, status=(Status.LIMIT, *found.status[1:])) if problem.report else found.require()
+        return replace(found, status=(Status.LIMIT, *found.status[1:])) if problem.solving.report else found.require()
 
     monkeypatch.setattr(Equilibration, "solve", stubborn)
     found = evaluate(potential, frames, 3)
     assert found.solved is not None and found.solved.failed == [0, 3]
     assert set(found.parities["forces"].frame.tolist()) == {1, 2, 4}
-    assert not potential.report
+    assert not potential.solving.report
     monkeypatch.setattr("leyden.train.evaluate.forces", lambda *given, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         evaluate(potential, frames, 3)
-    assert not potential.report
+    assert not potential.solving.report

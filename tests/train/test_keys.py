@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from leyden.checks import InputError
-from leyden.train.keys import PROPERTIES, resolve
+from leyden.train.keys import ANY, PROPERTIES, resolve
 from leyden.train.values import read_value
 
 
@@ -38,7 +38,7 @@ def test_canonical_keys_need_no_note() -> None:
 def test_every_alias_is_found_and_said(alias: tuple[str, str]) -> None:
     name, key = alias
     prop = PROPERTIES[name]
-    value = np.ones((2, *prop.shape)) if prop.per_atom else np.ones(prop.shape)
+    value = np.ones((2, *[4 if n == ANY else n for n in prop.shape])) if prop.per_atom else np.ones(prop.shape)
     if value.ndim == 3:
         value = value.reshape(2, 9)
     found = resolve([frame({}, {key: value}) if prop.per_atom else frame({key: value})])
@@ -95,6 +95,25 @@ def test_one_source_per_file() -> None:
     found = resolve([frame({"REF_energy": 1.0}), frame(energy=2.0)])
     assert found.count("energy") == 1
     assert any("1 of 2 frames lack it (the first is frame 1)" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (2, 4)])
+def test_density_coefficients_have_the_width_of_the_file(shape: tuple[int, ...]) -> None:
+    value = value_of("density_coefficients", frame({}, {"REF_density_coefficients": np.ones(shape)}))
+    assert value.shape == (2, 4 if shape[-1] == 4 else 1)
+    assert PROPERTIES["density_coefficients"].shape_text == "(N, dim)"
+
+
+@pytest.mark.parametrize("key", ["charges", "Qs", "mbi_charges"])
+def test_charges_are_no_density_coefficients(key: str) -> None:
+    assert "density_coefficients" not in resolve([frame({}, {key: np.ones(2)})]).sources
+
+
+@pytest.mark.parametrize("raw", [np.ones((2, 2, 2)), 1.0])
+def test_density_coefficients_of_another_shape(raw: object) -> None:
+    atoms = frame({"REF_x": raw})
+    with pytest.raises(InputError, match=r"density_coefficients \(key `REF_x`\): expected shape \(N, dim\)"):
+        read_value(atoms, resolve([atoms], {"density_coefficients": "REF_x"}).sources["density_coefficients"])
 
 
 @pytest.mark.parametrize("key", ["REF_hirshfeld", "mbi_charges", "dft_e", "my_bec", "inter_energy", "virial", "efield"])

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from leyden.charges import Equilibration, Problem
+from leyden.charges import Equilibration, Problem, Response
 from leyden.density import GaussianBasis
+from leyden.density.moments import quadrupole
+from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.solve import Solution, Status
 from leyden.system import System
@@ -115,7 +117,7 @@ class Stubborn(Equilibration):
 
     def solve(self, problem: Problem) -> Solution:
         found = super().solve(problem)
-        assert problem.report
+        assert problem.solving.report
         return replace(found, status=(found.status[0], Status.LIMIT, *found.status[2:]))
 
 
@@ -131,3 +133,74 @@ def test_unsolved_structures_are_left_out_and_counted() -> None:
     trained.reset("train")
     trained.training_step(one, 0)
     assert trained.epoch_summary("train")["train_unsolved"] == 1
+
+
+class Counting(Equilibration):
+    """Counts what it solves."""
+
+    solves = 0
+
+    def solve(self, problem: Problem) -> Solution:
+        self.solves += 1
+        return super().solve(problem)
+
+
+def test_direct_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of the epoch decides, in training only: validation sees the model as it will be used."""
+    potential = assembled(lambda c, e: Counting(c, e, GaussianBasis(0.6), hidden=4))
+    assert isinstance(potential.charges, Counting)
+    trained, one = module(potential, config(direct_epochs=2)), batch(potential)
+    losses = []
+    for epoch, solves in ((0, 0), (1, 0), (2, 1), (1, 1)):
+        monkeypatch.setattr(TrainingModule, "current_epoch", epoch)
+        losses.append(trained.training_step(one, 0).item())
+        assert potential.charges.solves == solves and not potential.solving.direct
+    assert losses[0] == losses[1] == losses[3] != losses[2]
+    trained.validation_step(one, 0)
+    assert potential.charges.solves == 2
+
+
+def test_stability_is_a_term_of_the_loss() -> None:
+    """Of all structures, in training and validation; without a weight it is not measured."""
+    settings = config().model_copy(update={"loss": LossSection(energy=1.0, forces=0.0, stability=3.0)})
+    potential = assembled(lambda c, e: Response(c, e, GaussianBasis(0.6), hidden=4))
+    assert isinstance(potential.charges, Response)
+    with torch.no_grad():
+        potential.charges.block.by_potential[0].bias.sub_(60.0)
+    trained, one = module(potential, settings), batch(potential)
+    errors = trained._errors(one, "train")
+    assert len(errors["stability"]) == 2 and errors["stability"].min() > 0.01
+    total = trained.training_step(one, 0)
+    assert total.item() == pytest.approx(errors["energy"].mean().item() + 3 * errors["stability"].mean().item())
+    total.backward()
+    gradient = potential.charges.block.by_potential[0].bias.grad
+    assert gradient is not None and gradient.any()
+    trained.validation_step(one, 0)
+    summary = trained.epoch_summary("val")
+    assert summary["val_instability"] == pytest.approx(1000 * math.sqrt(errors["stability"].mean().item()), rel=1e-5)
+    assert summary["val_loss"] == pytest.approx(total.item(), rel=1e-5)
+    assert "stability" not in module(potential, config())._errors(one, "train")
+
+
+BASIS = GaussianBasis(0.6, 1)
+
+
+def test_moments_and_chemical_potential_are_logged(potential: Potential) -> None:
+    """In thousandths of their units, over the labels that are there."""
+    weights = LossSection(energy=0.0, forces=0.0, quadrupole=1.0, density_coefficients=1.0, chemical_potential=2.0)
+    trained = module(potential, config().model_copy(update={"loss": weights}))
+    one = batch(potential)
+    mu = forces(potential, one.system, chemical_potential=True).chemical_potential
+    output = potential(one.system)
+    assert mu is not None and output.density is not None
+    labels = Labels(
+        quadrupole=quadrupole(output.density, one.system, BASIS).detach() + 0.1 * math.sqrt(2),
+        density_coefficients=output.density.detach() + 0.25,
+        chemical_potential=torch.stack([mu[0] + 0.5, torch.tensor(torch.nan)]),
+    )
+    trained.validation_step(replace(one, labels=labels), 0)
+    summary = trained.epoch_summary("val")
+    assert summary["val_density_rmse"] == pytest.approx(250.0, rel=1e-5)
+    assert summary["val_chemical_potential_rmse"] == pytest.approx(500.0, rel=1e-5)
+    assert summary["val_quadrupole_rmse"] == pytest.approx(100.0, rel=1e-5)
+    assert summary["val_loss"] == pytest.approx(0.1**2 + 0.25**2 + 2 * 0.5**2, rel=1e-5)

@@ -17,7 +17,7 @@ from ase.io import write
 from rich.console import Console
 
 from leyden.checks import InputError
-from leyden.spec import CartesianSpec, ModelSpec
+from leyden.spec import CartesianSpec, EquilibrationSpec, LocalSpec, ModelSpec
 from leyden.storage import FILES, load
 from leyden.train.checkpoint import Interrupted
 from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection, load_config, preset
@@ -183,6 +183,62 @@ def test_dipole_and_stress_are_trained(make: Make, label: str) -> None:
     assert min(float(row["val_loss"]) for row in found) < 0.9 * float(found[0]["val_loss"])
     name = {"dipole": "val_dipole_rmse", "stress": "val_virial_rmse"}[label]
     assert name in found[0] and "val_energy_rmse" not in found[0]
+
+
+@pytest.mark.parametrize("label", ["quadrupole", "density_coefficients", "chemical_potential"])
+def test_other_labels_are_trained(make: Make, label: str) -> None:
+    """Each of these losses falls by itself, and half of the frames may lack the label."""
+    frames = clusters(6)
+    for atoms in frames[::2]:
+        q = np.where(atoms.numbers == 8, -1.2, 0.2)
+        q += (atoms.info["total_charge"] - q.sum()) / len(q)
+        atoms.arrays["REF_density_coefficients"] = q
+        atoms.info["REF_quadrupole"] = np.einsum("i,ia,ib->ab", q, atoms.positions, atoms.positions).ravel()
+        atoms.info["REF_chemical_potential"] = -3.0
+    weights = LossSection(**({"energy": 1e-6, "forces": 0.0} | {label: 1.0}))
+    config = make(frames=frames, loss=weights, optimizer=OptimizerSection(epochs=8, warmup_steps=0, ema_decay=0.0))
+    run(config)
+    found = rows(config.output)
+    assert min(float(row["val_loss"]) for row in found) < 0.9 * float(found[0]["val_loss"])
+
+
+def test_direct_epochs_end_where_they_should_after_a_restart(make: Make, stop: "Stop") -> None:
+    """Stopped among them, and after: bitwise the same, and not the same as without them."""
+    settings = {"warmup_steps": 2, "ema_decay": 0.5, "epochs": EPOCHS}
+    model = make().model.model_copy(update={"charges": EquilibrationSpec()})
+    changes: dict[str, Any] = {"model": model, "optimizer": OptimizerSection(direct_epochs=2, **settings)}
+    run(make("whole", **changes))
+    for name, step in (("early", 4), ("late", 7)):
+        stop.at(step, RuntimeError)
+        with pytest.raises(RuntimeError):
+            run(make(name, **changes))
+        stop.never()
+        run(make(name, **changes), "auto")
+        assert rows(make(name).output) == rows(make("whole").output)
+    run(make("solved", model=model, optimizer=OptimizerSection(**settings)))
+    assert rows(make("solved").output)[0]["train_loss"] != rows(make("whole").output)[0]["train_loss"]
+
+
+@pytest.mark.parametrize(
+    ("charges", "changes", "message"),
+    [
+        (None, {"loss": LossSection(dipole=1.0)}, "loss.dipole: expected a model with charges, got a short-range one"),
+        (LocalSpec(), {"optimizer": OptimizerSection(direct_epochs=1)}, "optimizer.direct_epochs: .* got Local"),
+        (EquilibrationSpec(), {"loss": LossSection(stability=1.0)}, "loss.stability: .* got Equilibration"),
+        (
+            LocalSpec(dipoles=True),
+            {"loss": LossSection(density_coefficients=1.0)},
+            "frame 0: density_coefficients: expected 4 an atom, as the density of the model has, got 1; fit them",
+        ),
+    ],
+)
+def test_what_the_model_has_not(make: Make, charges: Any, changes: dict[str, Any], message: str) -> None:
+    frames = clusters(6)
+    for atoms in frames:
+        atoms.arrays["REF_density_coefficients"] = np.zeros(len(atoms))
+    config = make(frames=frames, **changes)
+    with pytest.raises(InputError, match=message):
+        run(config.model_copy(update={"model": config.model.model_copy(update={"charges": charges})}))
 
 
 class Stop:

@@ -131,7 +131,7 @@ class FirstMessages(nn.Module):
 
     def forward(self, x: Irreps, edges: Edges) -> Irreps:
         """Features of neighbors to sums on centers."""
-        scalars = (self.norm * x.scalars).index_select(0, edges.neighbors)
+        scalars = edges.graph.of_neighbors(self.norm * x.scalars)
         zero, one, two = self.radial(edges).split(self.channels, 1)
         messages = Irreps(
             zero * scalars,
@@ -159,7 +159,7 @@ class Messages(nn.Module):
 
     def forward(self, x: Irreps, edges: Edges) -> Irreps:
         """Features of neighbors to sums on centers."""
-        scalars, vectors, tensors = ((self.norm * part).index_select(0, edges.neighbors) for part in self.mix(x))
+        scalars, vectors, tensors = (edges.graph.of_neighbors(self.norm * part) for part in self.mix(x))
         along, across, zero, one, two, vector, tensor = self.radial(edges).split(self.functions, 1)
         contracted = [along * (vectors * edges.directions).mean(1), across * (tensors * edges.squares).mean(1)]
         scalars = scalars + torch.cat(contracted, 1)

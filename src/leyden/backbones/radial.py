@@ -34,10 +34,11 @@ def bessel(lengths: Tensor, cutoff: float, count: int) -> Tensor:
 class Edges:
     """What all layers need of the E pairs, computed once.
 
-    centers, neighbors (E,); basis (E, B); envelope (E, 1); pair (E,) index of the pair of elements;
+    graph; centers, neighbors (E,); basis (E, B); envelope (E, 1); pair (E,) index of the pair of elements;
     directions (E, 3, 1) and their packed squares (E, 5, 1), both with a mean square of one for each component.
     """
 
+    graph: Graph
     centers: Tensor
     neighbors: Tensor
     basis: Tensor
@@ -52,6 +53,7 @@ class Edges:
         centers, neighbors = graph.pairs.centers, graph.pairs.neighbors
         unit = graph.vectors / graph.lengths[:, None]
         return Edges(
+            graph=graph,
             centers=centers,
             neighbors=neighbors,
             basis=bessel(graph.lengths, cutoff, basis),

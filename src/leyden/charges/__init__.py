@@ -5,7 +5,7 @@ from leyden.charges.equilibration import Equilibration
 from leyden.charges.local import Local
 from leyden.charges.mixture import Mixture
 from leyden.charges.model import ChargeModel
-from leyden.charges.problem import Problem
+from leyden.charges.problem import Problem, Solving
 from leyden.charges.response import Response
 from leyden.charges.spin import SpinEquilibration
 from leyden.charges.split import Split
@@ -20,6 +20,7 @@ __all__ = [
     "Mixture",
     "Problem",
     "Response",
+    "Solving",
     "SpinEquilibration",
     "Split",
     "SplitChargeEquilibration",

@@ -94,7 +94,7 @@ class SplitChargeEquilibration(ChargeModel):
             with torch.no_grad():
                 start = -(root * bonds.difference(external) + slope(problem.start)) / STIFFNESS
         solution = stationary(force, inverse, start)
-        return replace(solution, density=initial + charges(solution.density))
+        return replace(solution, density=initial + charges(solution.density), hardness=hardness[:, 0].detach())
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """chi.q + 1/2 q.eta q + sum_b t_b^2 / (2 c_b), (S,) eV: at the solution, and to first order about it."""

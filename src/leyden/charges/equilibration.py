@@ -9,17 +9,19 @@ atom has the polarizability (kappa + k_e / (6 sqrt(pi) sigma^3))^-1. V keeps its
 is one minimum and no polarization catastrophe. In the limit of infinite J the density is -J^-1 chi, shifted: `Local`.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import ChargeModel
+from leyden.charges.model import Solved
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
 from leyden.features import Channels
-from leyden.solve import Curvature, Settings, Solution, stationary
+from leyden.solve import Blocks, Curvature, Plane, Settings, Solution, stationary
 
 SOFTEST = 0.5
 """eV/e^2 and eV/(e Å)^2; no hardness is below."""
@@ -30,7 +32,7 @@ INITIAL_SLOPE = 5.0
 """eV/e for each unit of electronegativity with which training starts."""
 
 
-class Equilibration(ChargeModel):
+class Equilibration(Solved):
     """Charges, and dipoles if the basis has lmax 1, that minimise the energy; settings: of the solver."""
 
     element: Tensor
@@ -69,7 +71,12 @@ class Equilibration(ChargeModel):
         settings = problem.settings(self.settings)
         inverse = Curvature(turned, precondition, plane, problem.rows, settings, self.trained)
         start = torch.zeros_like(chi) if problem.start is None else problem.start
-        return stationary(lambda p: chi + problem.external + turned(p), inverse, start)
+        found = stationary(lambda p: chi + problem.external + turned(p), inverse, start)
+        return replace(found, hardness=stiffness[:, 0, 0].detach())
+
+    def direct(self, problem: Problem) -> Solution:
+        """The minimum of chi.p + 1/2 p.J p on the plane."""
+        return Solution.direct(isolated(*self.parameters_of(problem), problem.plane), problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """chi.p + 1/2 p.J p, (S,) eV."""
@@ -86,3 +93,10 @@ class Equilibration(ChargeModel):
         chi = torch.cat([chi, self.force(h.scalars, h.vectors)], 1)
         bent = None if self.anisotropy is None else self.anisotropy(h.tensors)[..., 0]
         return chi, positive_blocks(hardness, self.stiffness(h.scalars, element), bent, SOFTEST)
+
+
+def isolated(chi: Tensor, stiffness: Tensor, plane: Plane) -> Tensor:
+    """The minimum of chi.p + 1/2 p.J p on the plane, (N, dim): of atoms that feel no potential."""
+    first = plane.onto(torch.zeros_like(chi))
+    slope = chi + torch.einsum("nab,nb->na", stiffness, first)
+    return first - Blocks(stiffness, plane)(slope)

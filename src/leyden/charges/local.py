@@ -9,9 +9,10 @@ negative.
 import torch
 from torch import Tensor, nn
 
+from leyden import segment
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import ChargeModel
+from leyden.charges.model import Polarization, Polarized
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table
 from leyden.checks import require
@@ -25,7 +26,7 @@ INITIAL_CHARGE = 0.5
 """Charge (e) for each unit of electronegativity with which training starts."""
 
 
-class Local(ChargeModel):
+class Local(Polarized):
     """Latent charges, and dipoles if the basis has lmax 1.
 
     mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of
@@ -80,6 +81,15 @@ class Local(ChargeModel):
         if self.self_interaction:
             return torch.zeros_like(problem.system.charge)
         return -0.5 * problem.rows.dot(density, problem.own * density)
+
+    def polarization(self, problem: Problem, density: Tensor) -> Polarization:
+        """Charges that stay with their atoms, and dipoles. The shift onto the total charge adds nothing: what it gives
+        to or takes from the structure is spread without a direction."""
+        system, dipoles = problem.system, self.basis.atomic(density)[:, 1:4]
+        rest = system.field.new_zeros(system.count, 3)
+        if self.basis.lmax:
+            rest = segment.total(dipoles, system.index, system.count)
+        return Polarization(density[:, 0], rest)
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

@@ -1,12 +1,16 @@
 """Contract of a charge model: the rule for the density p, and the energy U(p; h) that it adds to 1/2 <p|V|p>."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from leyden import segment
 from leyden.charges.problem import Problem
+from leyden.checks import InputError
 from leyden.density import GaussianBasis
 from leyden.solve import Solution
+from leyden.system import System
 
 
 class ChargeModel(nn.Module, ABC):
@@ -26,3 +30,64 @@ class ChargeModel(nn.Module, ABC):
     @abstractmethod
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""
+
+
+class Solved(ChargeModel):
+    """A model that solves for its density, and knows without solving what it would be if atoms felt no potential."""
+
+    @abstractmethod
+    def direct(self, problem: Problem) -> Solution:
+        """That density (N, dim), with the charges of the plane: an explicit function, differentiable to any order."""
+
+
+@dataclass(frozen=True)
+class Polarization:
+    """P = sum_i carried_i r_i + rest: charges (N,) e that atoms carry along, and what does not depend on which images
+    of the atoms are given, (S, 3) e Å."""
+
+    carried: Tensor
+    rest: Tensor
+
+    def of(self, system: System) -> Tensor:
+        """P (S, 3) e Å: the dipole of an open structure."""
+        return segment.total(self.carried[:, None] * system.positions, system.index, system.count) + self.rest
+
+
+class Polarized(ChargeModel):
+    """A model whose polarization changes by a definite amount when an atom of a periodic structure moves."""
+
+    @abstractmethod
+    def polarization(self, problem: Problem, density: Tensor) -> Polarization:
+        """For its density (N, dim)."""
+
+
+class Cyclic(ChargeModel):
+    """A model whose density is a fixed point p = g(p), which nothing in its form keeps stable."""
+
+    @abstractmethod
+    def stability(self, problem: Problem, density: Tensor) -> Tensor:
+        """Spectral radius (S,) of dg/dp at a density (N, dim), differentiable in all that both depend on."""
+
+
+def solved(model: ChargeModel | None) -> Solved:
+    """The model, if it is a Solved one. Raises InputError."""
+    if isinstance(model, Solved):
+        return model
+    raise InputError(
+        "optimizer.direct_epochs: expected a charge model that solves for its density and has one without potential"
+        f" too, such as Equilibration, Variational or Response, got {_name(model)}; set it to 0."
+    )
+
+
+def cyclic(model: ChargeModel | None) -> Cyclic:
+    """The model, if it is a Cyclic one. Raises InputError."""
+    if isinstance(model, Cyclic):
+        return model
+    raise InputError(
+        "loss.stability: expected a charge model with a cycle that can be unstable, such as Response, got"
+        f" {_name(model)}, which has none; set it to 0."
+    )
+
+
+def _name(model: ChargeModel | None) -> str:
+    return "a short-range model" if model is None else type(model).__name__

@@ -7,27 +7,42 @@ import torch
 from torch import Tensor
 
 from leyden.checks import require
-from leyden.coulomb import BoundCoulomb
+from leyden.coulomb import BoundCoulomb, Coulomb
 from leyden.coulomb.pair import self_interaction
 from leyden.density import GaussianBasis
 from leyden.features import Features
 from leyden.neighbors import Graph
 from leyden.solve import Blocks, Plane, Rows, Settings, Whole
 from leyden.solve.linear import Linear
+from leyden.solve.nested import Nested
 from leyden.system import System
 
-LARGEST_OPEN, LARGEST_PERIODIC = 1000, 300
+LARGEST_OPEN, LARGEST_PERIODIC = 1000, 150
 """Coefficients of a structure up to which V is made a matrix to precondition with; see benchmarks/solvers.py."""
 COARSE = 3e-2
-"""Accuracy of that matrix."""
+"""Accuracy of that matrix, and, for larger periodic structures, of the V whose equations precondition."""
+
+
+@dataclass(frozen=True)
+class Solving:
+    """What is asked of a density.
+
+    report: structures for which it is not found are only reported, whatever the settings of the model; direct: atoms
+    feel no potential, so that nothing is solved; stability: Solution.radius is differentiable; order: derivatives that
+    it has, 1 for forces, 2 to train them and for Born charges, 3 to train these.
+    """
+
+    report: bool = False
+    direct: bool = False
+    stability: bool = False
+    order: int = 3
 
 
 @dataclass(frozen=True)
 class Problem:
     """The system; the features of a backbone and its graph; V bound to the system; v_ext (N, dim) eV/e.
 
-    start: a density to start from (N, dim), such as that of the last step of a simulation; report: whether structures
-    whose density is not found are only reported, whatever the settings of the model.
+    start: a density to start from (N, dim), such as that of the last step of a simulation; solving: what is asked.
     """
 
     system: System
@@ -36,11 +51,11 @@ class Problem:
     coulomb: BoundCoulomb
     external: Tensor
     start: Tensor | None = None
-    report: bool = False
+    solving: Solving = Solving()
 
     def settings(self, given: Settings) -> Settings:
         """Those of a solver for this problem."""
-        return replace(given, unconverged="report") if self.report else given
+        return replace(given, unconverged="report") if self.solving.report else given
 
     def require_closed(self, model: str) -> None:
         """Raise InputError where there are electrodes, which only a model that solves for charges can hold."""
@@ -52,15 +67,25 @@ class Problem:
         )
 
     def preconditioner(self, stiffness: Tensor) -> Linear:
-        """For the curvature V + J with blocks J (N, dim, dim): V roughly where it is small, its diagonal elsewhere."""
-        largest = LARGEST_PERIODIC if bool(self.system.pbc.any()) else LARGEST_OPEN
-        if int(self.system.size.max()) * self.basis.dim > largest:
-            return Blocks((stiffness + torch.diag_embed(self.own)).detach(), self.plane)
-        return Whole(self._matrix, stiffness.detach(), self.system.index, self.plane)
+        """For the curvature V + J with blocks J (N, dim, dim): the same with a cheap V, at least its diagonal."""
+        periodic, blocks = bool(self.system.pbc.any()), stiffness.detach()
+        if int(self.system.size.max()) * self.basis.dim <= (LARGEST_PERIODIC if periodic else LARGEST_OPEN):
+            return Whole(self._matrix, blocks, self.system.index, self.plane)
+        near = Blocks(blocks + torch.diag_embed(self.own), self.plane)
+
+        def turned(x: Tensor) -> Tensor:
+            return torch.einsum("nab,nb->na", blocks, x) + self._coarse.apply(x)
+
+        return Nested(turned, near, self.plane, self.rows) if periodic else near
 
     @cached_property
     def _matrix(self) -> Tensor:
         return self.coulomb.approximate(COARSE)
+
+    @cached_property
+    def _coarse(self) -> BoundCoulomb:
+        with torch.no_grad():
+            return Coulomb(COARSE).bind(self.system, self.basis)
 
     @property
     def rows(self) -> Rows:

@@ -11,26 +11,24 @@ alpha > 0 lets an isolated atom polarize. The energy U = sum_i e(h_i, q_i, |mu_i
 import torch
 from torch import Tensor
 
+from leyden.charges.affine import factored
 from leyden.charges.answer import Block, Readout, felt, receiving
-from leyden.charges.model import ChargeModel
+from leyden.charges.model import Cyclic, Solved
 from leyden.charges.problem import Problem
-from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Settings, Solution
+from leyden.solve.anderson import Map
 from leyden.solve.fixed_point import fixed_point
-
-ORDER = 3
-"""Derivatives of the density: by the field, positions and weights."""
+from leyden.solve.stability import spectral_radius
 
 
-class Response(ChargeModel):
+class Response(Solved, Cyclic):
     """Charges, and dipoles if the basis has lmax 1, that a learned map gives back; settings: of the solver.
 
-    receivers: widths (Å) on which the potential is felt, beside that of the density; order: derivatives of the density,
-    1 for forces, 2 to train them, 3 to train Born charges. The energy is not stationary in the density. Forces are its
-    exact derivatives all the same, but the dipole -dE/dfield, whose derivative by positions the Born charges are, is
-    not that of the density.
+    receivers: widths (Å) on which the potential is felt, beside that of the density. The energy is not stationary in
+    the density. Forces are its exact derivatives all the same, but the dipole -dE/dfield, whose derivative by positions
+    the Born charges are, is not that of the density.
     """
 
     def __init__(
@@ -41,28 +39,43 @@ class Response(ChargeModel):
         receivers: tuple[float, ...] = (0.7, 1.5),
         hidden: int = 32,
         settings: Settings | None = None,
-        order: int = ORDER,
     ) -> None:
         super().__init__()
-        require(order > 0, f"charges.Response: expected an order of derivatives of at least 1, got {order}.")
         self.receivers = receiving("Response", channels, basis, receivers)
-        self.given, self.basis, self.hidden, self.order = tuple(receivers), basis, hidden, order
+        self.given, self.basis, self.hidden = tuple(receivers), basis, hidden
         self.settings = settings or Settings()
         elements, shells = tuple(sorted(elements)), self.receivers.shells
         self.block = Block(channels, elements, basis, shells, hidden)
         self.readout = Readout(channels, elements, basis, shells, hidden)
 
     def solve(self, problem: Problem) -> Solution:
-        """The fixed point, by Newton's method and GMRES: one step, as the map is affine."""
+        """The fixed point, by Newton's method: one step, as the map is affine."""
         problem.require_closed("charges.Response")
-        answer, plane = self.block(problem), problem.plane
-
-        def image(p: Tensor) -> Tensor:
-            return plane.onto(answer(felt(p, problem, self.receivers)), answer.weights)
-
         start = torch.zeros_like(problem.external) if problem.start is None else problem.start
-        return fixed_point(image, start, problem.rows, plane, problem.settings(self.settings), self.order)
+        settings, answered = problem.settings(self.settings), self._answered(problem)
+        newton = factored(answered, self.receivers, problem, settings)
+        image = self._map(answered, problem)
+        return fixed_point(image, start, problem.rows, problem.plane, settings, problem.solving.order, newton)
+
+    def direct(self, problem: Problem) -> Solution:
+        """p_loc, shifted onto the plane."""
+        problem.require_closed("charges.Response")
+        answer = self.block(problem)
+        return Solution.direct(problem.plane.onto(answer.local, answer.weights), problem.system.charge)
+
+    def stability(self, problem: Problem, density: Tensor) -> Tensor:
+        """Spectral radius (S,) of P_Q dg/dp."""
+        return spectral_radius(self._map(self._answered(problem), problem), density, problem.rows)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """sum_i e_i, (S,) eV."""
         return self.readout(density, felt(density, problem, self.receivers), self.block(problem), problem)
+
+    def _answered(self, problem: Problem) -> Map:
+        """What is felt (N, shells, multipoles) -> P_Q g, (N, dim)."""
+        answer, plane = self.block(problem), problem.plane
+        return lambda u: plane.onto(answer(u), answer.weights)
+
+    def _map(self, answered: Map, problem: Problem) -> Map:
+        """p -> P_Q g(p; h)."""
+        return lambda p: answered(felt(p, problem, self.receivers))

@@ -87,7 +87,8 @@ class SpinEquilibration(ChargeModel):
         if problem.start is not None:
             start = torch.cat([problem.start, start[count:]])
         found = stationary(lambda x: pushed + turned(x), inverse, start)
-        return Polarized(**{**vars(found), "density": found.density[:count], "spin": found.density[count:, 0]})
+        density, spin, hardness = found.density[:count], found.density[count:, 0], curvature[:, 0, 0].detach()
+        return Polarized(**{**vars(found), "density": density, "spin": spin, "hardness": hardness})
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """Least energy over the spins for given charges, (S,) eV: the part of E without V and v_ext."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from leyden import segment
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import ChargeModel
+from leyden.charges.model import Polarization, Polarized
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Vector, element_table
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
@@ -29,7 +29,7 @@ INITIAL_TRANSFER = 0.07
 that is more electronegative, and as much again by the transfer in the other direction."""
 
 
-class Split(ChargeModel):
+class Split(Polarized):
     """Charges by transfer, and local dipoles if the basis has lmax 1.
 
     formal: charge (e) of elements by atomic number, 0 where none is given; self_interaction: keep the energy of each
@@ -77,13 +77,14 @@ class Split(ChargeModel):
         transfers = bonds.envelope * self.transfer(problem.features.scalars, element, bonds)
         return self.initial(problem, element), bonds, transfers
 
-    def polarization(self, problem: Problem) -> Tensor:
-        """P of the module docstring, (S, 3) e Å: a dipole where nothing is periodic."""
+    def polarization(self, problem: Problem, density: Tensor) -> Polarization:
+        """q0 is carried by the atoms; the rest is sum_i mu_i - sum_ij t_ij r_ij."""
         system = problem.system
         initial, bonds, transfers = self.transfers(problem)
-        atomic = sum(self._dipoles(problem), initial * system.positions)
-        moved = segment.total(transfers * bonds.vectors, system.index[bonds.receivers], system.count)
-        return segment.total(atomic, system.index, system.count) - moved
+        rest = -segment.total(transfers * bonds.vectors, system.index[bonds.receivers], system.count)
+        for dipoles in self._dipoles(problem):
+            rest = rest + segment.total(dipoles, system.index, system.count)
+        return Polarization(initial[:, 0], rest)
 
     def _dipoles(self, problem: Problem) -> list[Tensor]:
         """mu (N, 3), where the basis has dipoles."""

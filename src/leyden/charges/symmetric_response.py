@@ -8,13 +8,16 @@ and the fixed point the one minimum of U + 1/2 <p|V|p> + <p|v_ext>. It is `Equil
 chi = -J p0, up to 1/2 p0.J p0 (Baldwin et al., arXiv 2603.14700).
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
+from leyden.charges.affine import factored
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.local import INITIAL_CHARGE
-from leyden.charges.model import ChargeModel
+from leyden.charges.model import Solved
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
@@ -28,7 +31,7 @@ INITIAL_SOFTNESS = 0.1
 """e^2/eV; of a dipole, e^2 Å^2/eV, with which training starts."""
 
 
-class SymmetricResponse(ChargeModel):
+class SymmetricResponse(Solved):
     """Charges, and dipoles if the basis has lmax 1, that answer to the potential; settings: of the solver."""
 
     element: Tensor
@@ -56,16 +59,26 @@ class SymmetricResponse(ChargeModel):
             self.anisotropy = nn.Linear(channels.tensors, 1, bias=False) if channels.tensors else None
 
     def solve(self, problem: Problem) -> Solution:
-        """The fixed point, by GMRES; one derivative of the density gives three of the energy, which is stationary."""
+        """The fixed point; one derivative of the density gives three of the energy, which is stationary."""
         rest, alpha = self.parameters_of(problem)
         coulomb, plane, weights = problem.coulomb, problem.plane, alpha[:, :1, 0]
 
-        def image(p: Tensor) -> Tensor:
-            answer = torch.einsum("nab,nb->na", alpha, coulomb.apply(p) + problem.external)
+        def answered(u: Tensor) -> Tensor:
+            answer = torch.einsum("nab,nb->na", alpha, u[:, 0] + problem.external)
             return plane.onto(rest - answer, weights)
 
         start = torch.zeros_like(rest) if problem.start is None else problem.start
-        return fixed_point(image, start, problem.rows, plane, problem.settings(self.settings))
+        settings = problem.settings(self.settings)
+        newton = factored(answered, self.basis, problem, settings)
+        found = fixed_point(
+            lambda p: answered(coulomb.apply(p)[:, None]), start, problem.rows, plane, settings, newton=newton
+        )
+        return replace(found, hardness=1.0 / alpha[:, 0, 0].detach())
+
+    def direct(self, problem: Problem) -> Solution:
+        """p0, shifted onto the plane."""
+        rest, alpha = self.parameters_of(problem)
+        return Solution.direct(problem.plane.onto(rest, alpha[:, :1, 0]), problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """1/2 (p - p0) . alpha^-1 (p - p0), (S,) eV."""

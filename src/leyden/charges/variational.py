@@ -7,22 +7,25 @@ V is positive, so that there is one minimum, reached from any start; forces are 
 the bends of U this is `Equilibration`; they let the response to a potential saturate, and differ between charges.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from leyden import segment
-from leyden.charges.convex import Convex, ConvexEnergy, LocalEnergy
-from leyden.charges.model import ChargeModel
+from leyden.charges.convex import Convex, LocalEnergy
+from leyden.charges.equilibration import isolated
+from leyden.charges.model import Solved
 from leyden.charges.problem import Problem
 from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels
-from leyden.solve import Blocks, Plane, Settings, Solution
+from leyden.solve import Settings, Solution
 from leyden.solve.linear import Linear
 from leyden.solve.minimise import Objective, minimise
 
 
-class Variational(ChargeModel):
+class Variational(Solved):
     """Charges, and dipoles if the basis has lmax 1; terms: bends of U of each atom; settings: of the solver, whose
     iterations count products with V."""
 
@@ -43,8 +46,17 @@ class Variational(ChargeModel):
     def solve(self, problem: Problem) -> Solution:
         """The minimum, by Newton steps with conjugate gradients."""
         local = self.local.bind(problem)
-        start = isolated(local, problem.plane) if problem.start is None else problem.start
-        return minimise(objective(local, problem, problem.settings(self.settings), self.trained), start)
+        start = problem.start
+        if start is None:
+            with torch.no_grad():
+                start = isolated(local.chi, local.stiffness, problem.plane)
+        found = minimise(objective(local, problem, problem.settings(self.settings), self.trained), start)
+        return replace(found, hardness=local.curvature(found.density.detach())[:, 0, 0].detach())
+
+    def direct(self, problem: Problem) -> Solution:
+        """The minimum of the quadratic part of U on the plane."""
+        local = self.local.bind(problem)
+        return Solution.direct(isolated(local.chi, local.stiffness, problem.plane), problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""
@@ -67,11 +79,3 @@ def objective(local: LocalEnergy, problem: Problem, settings: Settings, trained:
         return lambda x: torch.einsum("nab,nb->na", blocks, x) + coulomb.apply(x), near
 
     return Objective(value, curved, plane, rows, settings, trained)
-
-
-@torch.no_grad()
-def isolated(local: ConvexEnergy, plane: Plane) -> Tensor:
-    """The minimum of chi.p + 1/2 p.J p on the plane, (N, dim): of atoms that feel no potential."""
-    first = plane.onto(torch.zeros_like(local.chi))
-    slope = local.chi + torch.einsum("nab,nb->na", local.stiffness, first)
-    return first - Blocks(local.stiffness, plane)(slope)

@@ -10,7 +10,7 @@ from rich.table import Table
 CORE = ("leyden", "torch", "numpy", "scipy", "ase", "vesin", "pydantic", "safetensors")
 EXTRAS = {
     "train": ("lightning", "torchmetrics"),
-    "viz": ("plotly",),
+    "viz": ("plotly", "matplotlib"),
     "fast": ("numba",),
     "data": ("pyscf", "pyscf-dispersion", "tblite"),
 }

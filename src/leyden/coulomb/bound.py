@@ -24,7 +24,7 @@ NEUTRAL = 1e-4
 class Group:
     """Structures that share a method and a boundary condition: their terms, and where they are in the batch.
 
-    terms_for: the same without a mesh, to another accuracy.
+    terms_for: the same for another basis and accuracy, without a mesh, and its sites.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Group:
         sites: Sites,
         atoms: Tensor | None,
         structures: Tensor,
-        terms_for: Callable[[float], list[Term]],
+        terms_for: Callable[[GaussianBasis, float], tuple[list[Term], Sites]],
     ) -> None:
         self.terms, self.system, self.sites, self.atoms, self.structures = terms, system, sites, atoms, structures
         self.terms_for = terms_for
@@ -128,16 +128,18 @@ class BoundCoulomb:
         self.kept.append((basis, own, maps))
         return maps
 
-    def approximate(self, accuracy: float) -> Tensor:
+    def approximate(self, accuracy: float, basis: GaussianBasis | None = None) -> Tensor:
         """V of each structure to a coarse accuracy, (S, atoms dim, atoms dim) with zeros on padding; without gradients.
 
-        A preconditioner for the solution of equations with V: it is positive where V is.
+        A preconditioner for the solution of equations with V: it is positive where V is. For open structures that are
+        summed over pairs it is V itself. basis: another one than that of the density.
         """
+        basis = basis or self.basis
         slots = int(self.system.size.max())
-        out = self.system.positions.new_zeros(self.system.count, slots * self.basis.dim, slots * self.basis.dim)
+        out = self.system.positions.new_zeros(self.system.count, slots * basis.dim, slots * basis.dim)
         with torch.no_grad():
             for group in self.groups:
-                found = dense(group.terms_for(accuracy), group.sites)
+                found = dense(*group.terms_for(basis, accuracy))
                 out[group.structures, : found.shape[1], : found.shape[2]] = found
         return out
 

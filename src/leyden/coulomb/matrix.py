@@ -5,6 +5,8 @@ Sites are padded to the largest structure: entry (slot, a) of a matrix belongs t
 correction is F D F^T with its functionals F.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ from leyden.coulomb.pair_sum import PairSum
 from leyden.coulomb.plane_waves import PlaneWaves
 from leyden.coulomb.sites import Sites
 from leyden.coulomb.term import Term
-from leyden.density.harmonics import derivatives
+from leyden.density.harmonics import derivatives, multi_indices
 from leyden.segment import Padding
 
 
@@ -73,19 +75,34 @@ def _pairs(term: PairSum, padding: Padding, number: int) -> Tensor:
 
 
 def _lattice(term: Fourier, padding: Padding, number: int) -> Tensor:
-    """B G B^T, with the amplitudes of each site as a structure of its own."""
+    """B G B^T, with the amplitudes B = (chain) d^a/ds^a exp(2 pi i m.s) of each site, for the waves that count."""
     on, waves = term.on_lattice, term.waves
     if not isinstance(waves, PlaneWaves):
         raise TypeError("dense: expected a sum of plane waves, got one on a mesh; bind with method='reciprocal'")
-    single, chain = waves.single(on.s), on.chain[on.index]
-    rows = []
-    for a in range(number):
-        each = single.spread(chain[:, a].contiguous(), term.sites.order).view(len(on.s), -1)
-        rows.append(each if on.damping is None else each * _own(on.damping, on.kind, on.index, padding.count))
-    amplitudes = padding.pack(torch.stack(rows, 1).flatten(1)).view(padding.count, padding.slots * number, -1)
-    return (amplitudes * term.weights.view(padding.count, 1, -1)) @ amplitudes.mT
+    weights = term.weights.view(padding.count, -1, 2)
+    counts = (weights[:, :, 0] != 0).any(0).nonzero().squeeze(1)
+    m, weights = waves.m[:, counts], weights[:, counts]
+    phase = _phases(on.s, m.long(), weights.dtype)
+    turned = torch.stack([_power(2j * math.pi * m, a) for a in multi_indices(term.sites.order)])
+    mixed = on.chain.to(turned.dtype) @ turned
+    rows = phase[:, None] * mixed[on.index] if number > 1 else phase[:, None]
+    if on.damping is not None:
+        damping = on.damping[:, :, 0].view(len(on.damping), padding.count, -1)[:, :, counts]
+        rows = rows * damping[on.kind, on.index][:, None]
+    amplitudes = padding.pack(torch.view_as_real(rows).flatten(1)).view(padding.count, padding.slots * number, -1)
+    return (amplitudes * weights.flatten(1)[:, None]) @ amplitudes.mT
 
 
-def _own(damping: Tensor, kind: Tensor, index: Tensor, count: int) -> Tensor:
-    """The damping of each site's kind in its structure: (kinds, S W, 2) -> (M, 2 W)."""
-    return damping.view(len(damping), count, -1)[kind, index]
+def _phases(s: Tensor, m: Tensor, dtype: torch.dtype) -> Tensor:
+    """exp(2 pi i m.s) of sites s (M, 3) and waves m (3, W), complex (M, W): products of an axis each."""
+    out = torch.ones((), dtype=torch.complex128, device=s.device)
+    for axis in range(3):
+        different, place = m[axis].unique(return_inverse=True)
+        angle = 2 * math.pi * (s[:, axis] - s[:, axis].round()).double()[:, None] * different
+        out = out * torch.polar(torch.ones_like(angle), angle)[:, place]
+    return out.to(torch.complex64 if dtype == torch.float32 else torch.complex128)
+
+
+def _power(factors: Tensor, exponents: tuple[int, int, int]) -> Tensor:
+    """Products of powers of factors (3, W): (W,)."""
+    return torch.stack([factor**n for factor, n in zip(factors, exponents, strict=True)]).prod(0)

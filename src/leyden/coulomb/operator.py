@@ -66,11 +66,17 @@ class Coulomb:
             mine = torch.tensor([n for n, k in enumerate(chosen) if k == kind], device=system.index.device)
             part, atoms = (system, None) if len(mine) == system.count else system.select(mine)
             sites = Sites.of(part, basis)
-            coarse = partial(_coarse, plan, part, sites, *kind)
-            groups.append(Group(plan.terms(part, sites, *kind), part, sites, atoms, mine, coarse))
+            terms = plan.terms(part, sites, *kind)
+            coarse = partial(_coarse, terms, plan, part, *kind)
+            groups.append(Group(terms, part, sites, atoms, mine, coarse))
         return BoundCoulomb(system, basis, groups, self.charged)
 
 
-def _coarse(plan: Plan, system: System, sites: Sites, method: str, axes: int, accuracy: float) -> list[Term]:
-    """Terms to another accuracy, with plane waves instead of a mesh."""
-    return replace(plan, accuracy=accuracy).terms(system, sites, "direct" if method == "direct" else "reciprocal", axes)
+def _coarse(
+    terms: list[Term], plan: Plan, system: System, method: str, axes: int, basis: GaussianBasis, accuracy: float
+) -> tuple[list[Term], Sites]:
+    """Terms for another basis and accuracy, with plane waves instead of a mesh, and their sites; pairs are exact."""
+    sites, other = Sites.of(system, basis), replace(plan, basis=basis, accuracy=accuracy)
+    if method == "direct" and basis == plan.basis:
+        return terms, sites
+    return other.terms(system, sites, "direct" if method == "direct" else "reciprocal", axes), sites

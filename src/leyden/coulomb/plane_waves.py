@@ -41,11 +41,6 @@ class PlaneWaves(Waves):
         s, dtype = s.detach(), self.multiplicity.dtype
         return Phases(self.slabs, s, kind * self.structures + index, kinds, self.structures, dtype)
 
-    def single(self, s: Tensor) -> "Phases":
-        """The map of sites at s (M, 3), each one as a structure of its own."""
-        number = torch.arange(len(s), device=s.device)
-        return Phases(self.slabs, s.detach(), number, 1, len(s), self.multiplicity.dtype)
-
 
 def taper(square: Tensor, cutoff: Tensor) -> Tensor:
     """1 well inside the cutoff, 0 outside, twice differentiable between: the energy stays smooth as a cell changes."""

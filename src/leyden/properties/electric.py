@@ -1,6 +1,13 @@
-"""Electrical properties of open structures: dipole mu = -dE/dfield, Born charges Z*_i = dmu/dr_i.
+"""Electrical properties of E(R, field, Q): dipole mu, Born charges Z*_i = dmu/dr_i, polarizability dmu/dfield.
 
 Row = polarization, column = displacement. sum_i Z*_i = Q 1 (acoustic sum rule) holds by translation of the structure.
+
+mu = -dE/dfield where a structure is open. Along periodic axes a uniform field is no potential; there,
+
+    Z*_j = q_j + sum_i (r_i - r_j) dq_i/dr_j + d rest/dr_j
+
+with the image of j that atom i sees (neighbors.py), for models whose charges are functions of the surroundings of their
+atoms, or move along bonds (periodic.py).
 """
 
 from dataclasses import replace
@@ -9,9 +16,11 @@ import torch
 from torch import Tensor
 
 from leyden.checks import InputError
-from leyden.neighbors import neighbor_list
+from leyden.neighbors import NeighborList, neighbor_list
 from leyden.potential import Potential
+from leyden.properties.periodic import along_periodic_axes, periodic_born_charges
 from leyden.system import System
+from leyden.units import COULOMB
 
 
 def dipole(potential: Potential, system: System) -> Tensor:
@@ -19,31 +28,66 @@ def dipole(potential: Potential, system: System) -> Tensor:
 
     Raises InputError for a model without charges.
     """
-    output = potential(system)
-    if output.dipole is None:
-        raise InputError(
-            "dipole: expected a model with charges, got a short-range one; train one with the preset 'les'."
-        )
-    return output.dipole
+    _require_charges("dipole", potential)
+    return potential(system).dipole
 
 
+@torch.enable_grad()
 def born_charges(potential: Potential, system: System, create_graph: bool = False) -> Tensor:
-    """Born effective charges (N, 3, 3) in e, of open structures.
+    """Born effective charges (N, 3, 3) in e.
 
-    Raises InputError for periodic ones, and for a model without charges.
+    Raises InputError for a model without charges, and along periodic axes for one whose charges can flow round the
+    cell.
     """
-    if system.pbc.any():
+    _require_charges("born_charges", potential)
+    pairs = neighbor_list(system, potential.backbone.cutoff)
+    if not bool(system.pbc.any()):
+        return _open(potential, system, pairs, create_graph)
+    along = along_periodic_axes(system)[system.index]
+    out = along @ periodic_born_charges(potential, system, pairs, create_graph)
+    if bool(system.pbc.all()):
+        return out
+    across = torch.eye(3).to(along) - along
+    return out + across @ _open(potential, system, pairs, create_graph)
+
+
+@torch.enable_grad()
+def polarizability(potential: Potential, system: System, create_graph: bool = False) -> Tensor:
+    """dmu/dfield of each structure, (S, 3, 3) as a volume in Å^3, symmetric; that of fixed nuclei.
+
+    Raises InputError for a model without charges, and for periodic structures.
+    """
+    _require_charges("polarizability", potential)
+    if bool(system.pbc.any()):
         raise InputError(
-            "born_charges: expected open structures, got a periodic one; Born charges are for open structures so far."
+            "polarizability: expected open structures, got a periodic one; along periodic axes a uniform field is no"
+            " potential."
         )
-    if potential.charges is None:
-        raise InputError("born_charges: expected a model with charges, got a short-range one.")
+    field = system.field.detach().requires_grad_()
+    with potential.asked(order=3 if create_graph else 2):
+        output = potential(replace(system, field=field), neighbor_list(system, potential.backbone.cutoff))
+    moment = -_derivative(output.energy.sum(), field, True)
+    return COULOMB * torch.stack([_derivative(moment[:, axis].sum(), field, create_graph) for axis in range(3)], 1)
+
+
+def _open(potential: Potential, system: System, pairs: NeighborList, create_graph: bool) -> Tensor:
+    """Derivatives of -dE/dfield by positions."""
     positions, field = (x.detach().requires_grad_() for x in (system.positions, system.field))
-    inside = replace(system, positions=positions, field=field)
-    output = potential(inside, neighbor_list(system, potential.backbone.cutoff))
-    moment = -torch.autograd.grad(output.energy.sum(), field, create_graph=True)[0]
-    rows = [
-        torch.autograd.grad(moment[:, axis].sum(), positions, create_graph=create_graph, retain_graph=True)[0]
-        for axis in range(3)
-    ]
-    return torch.stack(rows, 1)
+    with potential.asked(order=3 if create_graph else 2):
+        output = potential(replace(system, positions=positions, field=field), pairs)
+    moment = -_derivative(output.energy.sum(), field, True)
+    return torch.stack([_derivative(moment[:, axis].sum(), positions, create_graph) for axis in range(3)], 1)
+
+
+def _derivative(value: Tensor, by: Tensor, create_graph: bool) -> Tensor:
+    """Zero where nothing depends on it."""
+    if not value.requires_grad:
+        return torch.zeros_like(by)
+    return torch.autograd.grad(value, by, create_graph=create_graph, retain_graph=True, materialize_grads=True)[0]
+
+
+def _require_charges(name: str, potential: Potential) -> None:
+    if potential.charges is None:
+        raise InputError(
+            f"{name}: expected a model with charges, got a short-range one; train one with the preset 'les'."
+        )

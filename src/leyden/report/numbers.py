@@ -10,10 +10,11 @@ import numpy as np
 from leyden.report import summary
 from leyden.report.composition import rows_of
 from leyden.report.content import Check, FarRange, LearningCurve, Report
-from leyden.report.solver import solver_row
+from leyden.report.molecules import transfer_row
+from leyden.report.solver import charge_states, hardness_rows, solver_row
 from leyden.report.trends import convergence, tails
 from leyden.report.verdict import verdict
-from leyden.train.metrics import Evaluation, Solved
+from leyden.train.metrics import Evaluation
 
 Json = Any
 """Whatever JSON can hold."""
@@ -39,6 +40,7 @@ def numbers(report: Report) -> dict[str, Json]:
 
 
 def _evaluation(evaluation: Evaluation, scale: float) -> dict[str, Json]:
+    transfer = transfer_row(evaluation)
     return {
         "frames": len(evaluation.atoms),
         "atoms": int(evaluation.atoms.sum()),
@@ -47,14 +49,22 @@ def _evaluation(evaluation: Evaluation, scale: float) -> dict[str, Json]:
         "energy_split_ev_per_atom": [asdict(row) for row in summary.split_rows(evaluation)],
         "charges": [asdict(row) for row in summary.charge_rows(evaluation, scale)],
         "largest_charge_error_e": summary.charge_error(evaluation),
-        "solver": None if evaluation.solved is None else _solver(evaluation.solved),
+        "charge_transfer_between_molecules": None if transfer is None else asdict(transfer),
+        "solver": _solver(evaluation),
         "seconds": evaluation.seconds,
         "notes": evaluation.notes,
     }
 
 
-def _solver(solved: Solved) -> dict[str, Json]:
-    return asdict(solver_row(solved)) | {"iterations": solved.iterations}
+def _solver(evaluation: Evaluation) -> dict[str, Json] | None:
+    solved = evaluation.solved
+    if solved is None:
+        return None
+    return asdict(solver_row(solved)) | {
+        "iterations": solved.iterations,
+        "by_total_charge": [asdict(state) for state in charge_states(evaluation)],
+        "hardness_ev_per_e2": [asdict(row) for row in hardness_rows(evaluation)],
+    }
 
 
 def _curve(curve: LearningCurve | None) -> dict[str, Json] | None:

@@ -4,39 +4,29 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-import numpy as np
-import plotly.graph_objects as go
-from ase.data import atomic_numbers
 from plotly.offline import get_plotlyjs
 
-from leyden.charges.electronegativity import electronegativity
-from leyden.report import figures, tables
+from leyden.report import charge_sections, figures, tables
 from leyden.report.composition import NAME, without_composition
 from leyden.report.content import FarRange, Report
-from leyden.report.solver import solver_row
+from leyden.report.parts import figure, notes, say
 from leyden.report.style import legend
-from leyden.report.summary import ChargeRow, charge_rows, config_types, error_rows
+from leyden.report.summary import config_types, error_rows
 from leyden.report.text import ENERGY_KEYS, label, number, plural
 from leyden.report.verdict import verdict
-from leyden.train.metrics import Evaluation, Parity, Solved
-
-LATENT = (
-    "Latent charges are not DFT partial charges: they are what makes the trained quantities right, and no partition of"
-    " the electron density is meant. Sign: positive where electrons are missing. Energies and forces of neutral"
-    " structures stay the same with all signs reversed; the convention is that electronegative elements are negative."
-)
-BULK = "in a bulk medium the factor is the square root of its electronic dielectric constant."
+from leyden.train.metrics import Evaluation, Parity
 
 
 def page(report: Report) -> str:
     """The whole page."""
+    solved = report.evaluation.solved
     sections = [
         ("verdict", "Verdict", _verdict(report)),
         ("learning-curves", "Learning curves", _learning(report)),
         ("parity", "Parity", _parity(report)),
         ("energy-split", "Short- and long-range energy", _energy_split(report)),
-        ("charges", "Charges", _charges(report)),
-        *([("solver", "Solver", _solver(report.evaluation.solved))] if report.evaluation.solved else []),
+        ("charges", "Charges", charge_sections.charges(report)),
+        *([("solver", "Solver", charge_sections.solver(solved, report.evaluation))] if solved else []),
         ("far-range", "Far-range probe", _far_range(report)),
         ("checks", "Physics checks", _checks(report)),
         ("provenance", "Provenance", _provenance(report)),
@@ -53,26 +43,6 @@ def page(report: Report) -> str:
     )
 
 
-def _figure(plot: go.Figure | None, title: str = "", caption: str = "") -> str:
-    """One figure with its heading and caption, drawn by the page's script; nothing where there is nothing to draw."""
-    if plot is None:
-        return ""
-    head = f"<h3>{escape(title)}</h3>" if title else ""
-    foot = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    data = plot.to_json().replace("</", "<\\/")
-    size = "square" if plot.layout.height is None else f'plot" style="height:{plot.layout.height}px'
-    frame = f'<div class="drawing {size}"><script type="application/json">{data}</script></div>'
-    return f"<figure>{head}{frame}{foot}</figure>\n"
-
-
-def _say(text: str) -> str:
-    return f"<p>{escape(text)}</p>\n"
-
-
-def _notes(notes: list[str]) -> str:
-    return "".join(f'<p class="small">{escape(note)}</p>\n' for note in notes)
-
-
 def _verdict(report: Report) -> str:
     items = "".join(
         f"<li>{tables.badge(line.status).markup}<span>{escape(line.text)}</span></li>\n" for line in verdict(report)
@@ -83,9 +53,9 @@ def _verdict(report: Report) -> str:
 def _learning(report: Report) -> str:
     curve = report.curve
     if curve is None:
-        return _say("No learning curve was given.")
-    panels = "".join(_figure(figures.learning(panel, curve, report.baseline_curve)) for panel in figures.LEARNING)
-    return f'<div class="pair">{panels}</div>' if panels else _say("The learning curve holds no known column.")
+        return say("No learning curve was given.")
+    panels = "".join(figure(figures.learning(panel, curve, report.baseline_curve)) for panel in figures.LEARNING)
+    return f'<div class="pair">{panels}</div>' if panels else say("The learning curve holds no known column.")
 
 
 def _legend(report: Report) -> str:
@@ -98,94 +68,61 @@ def _legend(report: Report) -> str:
 def _parity(report: Report) -> str:
     evaluation = report.evaluation
     if not evaluation.parities:
-        return _say("No labelled property was given.")
+        return say("No labelled property was given.")
     plots = "".join(_parity_plot(name, data, evaluation) for name, data in evaluation.parities.items())
     types = tables.by_type(report) if len(set(evaluation.config_type)) > 1 else ""
     left_out = "".join(
-        _say(
+        say(
             f"{label(name)}: {row.unlabelled} values have no reference and {row.failed} no finite prediction; left out."
         )
         for name, row in error_rows(evaluation).items()
         if row.unlabelled or row.failed
     )
     grid = f'<div class="grid">{plots}</div>\n'
-    return _legend(report) + grid + tables.errors(report) + left_out + types + _notes(evaluation.notes)
+    return _legend(report) + grid + tables.errors(report) + left_out + types + notes(evaluation.notes)
 
 
 def _parity_plot(name: str, data: Parity, evaluation: Evaluation) -> str:
     """One parity plot; of the energy with the composition removed, where that can be done."""
     bare = without_composition(evaluation) if name in ENERGY_KEYS else None
     if bare is None:
-        return _figure(figures.parity(name, data, evaluation), label(name), figures.parity_caption(data))
+        return figure(figures.parity(name, data, evaluation), label(name), figures.parity_caption(data))
     caption = f"{figures.parity_caption(bare)} A fit of the reference to the composition is subtracted from both."
-    return _figure(figures.parity(name, bare, evaluation), label(NAME), caption)
+    return figure(figures.parity(name, bare, evaluation), label(NAME), caption)
 
 
 def _energy_split(report: Report) -> str:
     evaluation = report.evaluation
     if not evaluation.energy_long.any():
-        return _say("The long-range energy of this model is zero in every frame.")
+        return say("The long-range energy of this model is zero in every frame.")
     text = (
         "The energy, without the reference energies of the atoms, is the sum of a short-range part, which the"
         " surroundings within the cutoff determine, and a long-range part, the energy of the charges."
     )
-    plot = _figure(figures.energy_split(evaluation), caption="One point a frame.")
-    return _say(text) + _legend(report) + f'<div class="pair">{plot}<div>{tables.energy_split(report)}</div></div>'
-
-
-def _charges(report: Report) -> str:
-    rows = charge_rows(report.evaluation, report.provenance.charge_scale)
-    if not rows:
-        return _say("This model has no charges.")
-    scale = f"{report.provenance.charge_scale:g}"
-    scaled = f"Scale: physical charge = {scale} × latent charge ({report.provenance.charge_scale_source}); {BULK}"
-    caption = "Fraction of atoms; blue: positive mean, red: negative."
-    plot = _figure(figures.charge_histograms(report.evaluation), caption=caption)
-    text = _say(LATENT) + _say(f"{_signs(rows)} {scaled}".strip())
-    return text + f'<div class="pair">{plot}<div>{tables.charges(report)}</div></div>'
-
-
-def _signs(rows: list[ChargeRow]) -> str:
-    """Which elements are negative, and whether that is the convention."""
-    means = [row.mean for row in rows]
-    if len(rows) < 2 or not np.isfinite(means).all():
-        return ""
-    negative = ", ".join(row.element for row in rows if row.mean < 0) or "none"
-    chi = [electronegativity(atomic_numbers[row.element]) for row in rows]
-    reversed_here = float(np.cov(chi, means)[0, 1]) > 0
-    verdict_here = "is reversed" if reversed_here else "holds"
-    return f"Elements that are negative on average: {negative}; the convention {verdict_here} here."
-
-
-def _solver(solved: Solved) -> str:
-    text = (
-        "The charges of this model solve equations, structure by structure. A structure whose solution was not found is"
-        " left out of all errors."
-    )
-    plot = _figure(figures.iterations(solved), caption="Structures by iterations of the solver.")
-    return _say(text) + f'<div class="pair">{plot}<div>{tables.solver(solver_row(solved))}</div></div>'
+    plot = figure(figures.energy_split(evaluation), caption="One point a frame.")
+    return say(text) + _legend(report) + f'<div class="pair">{plot}<div>{tables.energy_split(report)}</div></div>'
 
 
 def _far_range(report: Report) -> str:
     if not report.far_range:
-        return _say("No far-range probe was given.")
+        return say("No far-range probe was given.")
     return "".join(_probe(probe) for probe in report.far_range)
 
 
 def _probe(probe: FarRange) -> str:
     caption = f"Energies relative to the {probe.zero}; separation between the centres of charge."
-    energy = _figure(figures.far_range(probe), "Energy", caption)
-    error = _figure(figures.far_range_error(probe), "Error", "Model minus reference, both relative to the same zero.")
+    energy = figure(figures.far_range(probe), "Energy", caption)
+    error = figure(figures.far_range_error(probe), "Error", "Model minus reference, both relative to the same zero.")
     values = f"<details><summary>All {len(probe.separation)} separations</summary>{tables.far_range(probe)}</details>"
-    figure = f'<div class="pair">{energy}{error}</div>'
-    return f"<h3>{escape(probe.label)}</h3>\n{figure}\n{tables.far_range_tails(probe)}{values}"
+    plots = f'<div class="pair">{energy}{error}</div>'
+    return f"<h3>{escape(probe.label)}</h3>\n{plots}\n{tables.far_range_tails(probe)}{values}"
 
 
 def _checks(report: Report) -> str:
     if not report.checks:
-        return _say("No physics checks were run.")
+        return say("No physics checks were run.")
     text = "Each value should be zero; a check that does not apply to the structures at hand is not in the list."
-    return _say(text) + tables.checks(report)
+    return say(text) + tables.checks(report)
 
 
 def _provenance(report: Report) -> str:
@@ -197,5 +134,5 @@ def _provenance(report: Report) -> str:
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in pairs.items())
     model = f"<h3>Model</h3><pre>{escape(source.model)}</pre>" if source.model else ""
     config = f"<details open><summary>Configuration</summary><pre>{escape(source.config)}</pre></details>"
-    cite = "<h3>Please cite</h3>" + "".join(_say(citation) for citation in source.citations)
-    return f"<dl>{facts}</dl>{_notes(source.notes)}{model}{config}{cite}"
+    cite = "<h3>Please cite</h3>" + "".join(say(citation) for citation in source.citations)
+    return f"<dl>{facts}</dl>{notes(source.notes)}{model}{config}{cite}"

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from ase import Atoms
-from ase.neighborlist import build_neighbor_list, natural_cutoffs
-from scipy.sparse.csgraph import connected_components
 
 from leyden.checks import require
 from leyden.potential import Potential
 from leyden.report.content import Array, FarRange
 from leyden.system import System
+from leyden.train.molecules import molecules
 
 
 def energies(potential: Potential, frames: Sequence[Atoms]) -> Array:
@@ -28,10 +27,10 @@ def energies(potential: Potential, frames: Sequence[Atoms]) -> Array:
 
 
 def fragments(atoms: Atoms) -> list[np.ndarray]:
-    """Atoms of each molecule, by bonds shorter than 1.2 times the sum of covalent radii; open structures."""
-    bonds = build_neighbor_list(atoms, natural_cutoffs(atoms, mult=1.2), self_interaction=False)
-    count, label = connected_components(bonds.get_connectivity_matrix(), directed=False)
-    return [np.flatnonzero(label == n) for n in range(count)]
+    """Atoms of each molecule, as leyden.train.molecules tells them apart."""
+    bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    label = molecules(System.from_ase(bare)).numpy()
+    return [np.flatnonzero(label == n) for n in range(label.max() + 1)]
 
 
 def centre_distance(atoms: Atoms) -> float:

@@ -9,8 +9,7 @@ import numpy as np
 from leyden.report import summary
 from leyden.report.composition import rows_of
 from leyden.report.content import Array, FarRange, Report
-from leyden.report.solver import SolverRow
-from leyden.report.text import FORCE_KEY, NOTHING, fixed, grouped, label, number, plural, pretty_unit
+from leyden.report.text import FORCE_KEY, fixed, grouped, label, number, pretty_unit
 from leyden.report.trends import tails
 
 
@@ -22,8 +21,6 @@ class Html:
 
 
 Cell = str | Html
-SHOWN = 8
-"""Structures named where there may be many."""
 WORDS = {"good": "OK", "bad": "Problem", "attention": "Attention", "note": "Note"}
 
 
@@ -91,37 +88,6 @@ def energy_split(report: Report) -> str:
         rows,
         "Energy per atom, mean and spread over frames.",
     )
-
-
-def charges(report: Report) -> str:
-    """Latent charges by element, and scaled to physical ones."""
-    scale = report.provenance.charge_scale
-    rows = [
-        [
-            row.element,
-            str(row.atoms),
-            *(fixed(v, 4) for v in (row.mean, row.std, row.lowest, row.highest, row.scaled_mean)),
-        ]
-        for row in summary.charge_rows(report.evaluation, scale)
-    ]
-    header = ["Element", "Atoms", "Mean (e)", "Std (e)", "Lowest (e)", "Highest (e)", f"{scale:g} × mean (e)"]
-    return table(header, rows, "Latent charges by element; the last column is multiplied by the charge scale.")
-
-
-def solver(row: SolverRow) -> str:
-    """How densities were found; a curvature or a spectral radius only where there is one."""
-    named = ", ".join(str(n) for n in row.left_out[:SHOWN]) + (", …" if len(row.left_out) > SHOWN else "")
-    rows = [
-        ["Iterations, mean", number(row.mean_iterations), "", "of one structure"],
-        ["Iterations, most", grouped(row.most_iterations), "", "of one structure"],
-        ["Largest residual", number(row.largest_residual), row.residual_unit, "violation of an equation"],
-        ["Smallest curvature", number(row.smallest_curvature), "eV/e²", "positive at a minimum"],
-        ["Largest spectral radius", number(row.largest_radius), "", "plain steps converge below 1"],
-        ["Left out", grouped(len(row.left_out)), "", f"structures {named}" if named else "density found in all"],
-    ]
-    shown = [cells for cells in rows if cells[1] != NOTHING]
-    caption = f"Over {plural(row.structures, 'structure')}; curvature and spectral radius are estimates."
-    return table(["Quantity", "Value", "Unit", "Meaning"], shown, caption, text=(2, 3))
 
 
 def far_range(probe: FarRange) -> str:

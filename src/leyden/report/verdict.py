@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from leyden.report.content import Check, FarRange, LearningCurve, Report
+from leyden.report.molecules import transfer_row
 from leyden.report.summary import charge_error, energy_key, error_rows, frames_better
 from leyden.report.text import FORCE_KEY, fixed, label, number, percent, plural, quantity
 from leyden.report.trends import Convergence, convergence, tails
@@ -15,6 +16,8 @@ CONSERVED = 1e-4
 SAME = 0.02
 OVERFIT = 1.2
 TAIL_TOLERANCE = 0.15
+TRANSFERRED = 0.1
+"""Charge (e) that moves between molecules beyond what is common in nature."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def verdict(report: Report) -> list[Line]:
     """All sentences that the report's contents allow."""
     lines = [headline(report), *failures(report), *unsolved(report), training(report.curve)]
     lines += against_baseline(report)
-    lines += [charge(report), *far(report), checked(report.checks)]
+    lines += [charge(report), *between_molecules(report), *far(report), checked(report.checks)]
     return lines
 
 
@@ -123,6 +126,21 @@ def charge(report: Report) -> Line:
     if error <= CONSERVED:
         return Line("good", f"Charge conserved: Σq equals Q within {quantity(error, 'e', 2)} in every frame.")
     return Line("bad", f"Charge not conserved: Σq differs from Q by up to {quantity(error, 'e')}.")
+
+
+def between_molecules(report: Report) -> list[Line]:
+    """Whether molecules have charges far from whole ones."""
+    row = transfer_row(report.evaluation)
+    if row is None or not row.largest > TRANSFERRED:
+        return []
+    worst = row.worst[0]
+    return [
+        Line(
+            "attention",
+            f"Charge moves between molecules: {quantity(row.mean, 'e')} on average, {quantity(row.largest, 'e')} at"
+            f" most ({worst.formula} of structure {worst.frame}); look whether they are far from each other.",
+        )
+    ]
 
 
 def far(report: Report) -> list[Line]:

@@ -46,6 +46,6 @@ class Plane:
         weights = torch.ones_like(monopoles) if weights is None else weights
         sums = segment.total(torch.stack([monopoles.sum(1), weights.sum(1)], 1), self.group, len(total))
         missing = torch.where(self.held, (total - sums[:, 0]) / torch.where(self.held, sums[:, 1], 1.0), 0.0)
-        shift = density.new_zeros(len(density), density.shape[1])
+        shift = torch.zeros_like(density)
         shift[:, self.columns] = weights * missing[self.group][:, None]
         return density + shift

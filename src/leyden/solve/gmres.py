@@ -29,12 +29,17 @@ class Reached:
     hessenberg: Tensor
 
     @property
+    def eigenvalues(self) -> Tensor:
+        """Of A M^-1 as the basis saw it, (S, m) complex; NaN for a structure where nothing was iterated."""
+        fine = self.hessenberg.isfinite().all(2).all(1) & (self.iterations > 0)
+        matrix = torch.where(fine[:, None, None], self.hessenberg, 0.0).cpu().double()
+        values = torch.linalg.eigvals(matrix).to(self.x.device)
+        return torch.where(fine[:, None], values, torch.nan)
+
+    @property
     def radius(self) -> Tensor:
         """Largest |eigenvalue| of 1 - A M^-1 as the basis saw it, (S,); NaN where nothing was iterated."""
-        fine = self.hessenberg.isfinite().all(2).all(1)
-        matrix = torch.where(fine[:, None, None], self.hessenberg, 0.0).cpu().double()
-        size = (1.0 - torch.linalg.eigvals(matrix)).abs().amax(1).to(self.x)
-        return torch.where(fine & (self.iterations > 0), size, torch.nan)
+        return (1.0 - self.eigenvalues).abs().amax(1).to(self.x)
 
 
 class _Space:

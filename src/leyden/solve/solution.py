@@ -1,6 +1,6 @@
 """What a solver returns: the density, and how it was found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import torch
@@ -30,7 +30,8 @@ class Solution:
     iterations (S,) of the solver; residual (S,): largest violation of an equation of the density, in eV/e for a
     minimum, in e for a fixed point, which has a radius; status of each structure; potential (S,): chemical potential
     dE/dQ, eV/e; curvature (S,): an estimate of the smallest one of the energy in the density, eV/e^2, or radius (S,):
-    of the spectral radius of a cycle. NaN where there is none.
+    of the spectral radius of a cycle. NaN where there is none. hardness (N,): second derivative of the energy of each
+    atom by its charge, without that of V, eV/e^2, at this density; None where the model has none.
     """
 
     density: Tensor
@@ -40,6 +41,7 @@ class Solution:
     potential: Tensor
     curvature: Tensor
     radius: Tensor
+    hardness: Tensor | None = field(default=None, kw_only=True)
 
     @staticmethod
     def direct(density: Tensor, like: Tensor) -> "Solution":
@@ -60,8 +62,8 @@ class Solution:
             first = bad[0]
             unit = "eV/e" if bool(self.radius[first].isnan()) else "e"
             raise Unconverged(
-                f"charges: expected a converged density, got a residual of {self.residual[first]:.2g} {unit} after"
-                f" {int(self.iterations[first])} iterations for structure {first}"
+                f"charges: expected a converged, stable density, got a residual of {self.residual[first]:.2g} {unit}"
+                f" after {int(self.iterations[first])} iterations for structure {first}"
                 f"{f' and {len(bad) - 1} more' if len(bad) > 1 else ''}: {self.status[first].value}."
             )
         return self

@@ -4,7 +4,7 @@ E(p) = a.p + 1/2 p.A p with A positive definite along the plane: F(p) = T (a + A
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -94,13 +94,13 @@ def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Ten
         b = -plane.tangent(force(first))
         target = settings.target(b.new_zeros(rows.count))
         found = inverse.solve(b, target)
-        density = first + found.x
-        final = force(density)
-        residual = rows.largest(plane.tangent(final))
-        inverse.floor = 2.0 * torch.maximum(residual, 0.01 * target)
+    density = plane.onto(first + found.x)
+    left = force(density)
+    final = left.detach()
+    residual = rows.largest(plane.tangent(final))
     none = torch.full_like(residual, torch.nan)
     solution = Solution(
-        reattached(plane.onto(density), lambda p: plane.tangent(force(p)), inverse),
+        density,
         found.iterations,
         residual,
         outcome(residual <= ENOUGH * target, ~residual.isfinite(), found.curvature <= 0),
@@ -108,7 +108,10 @@ def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Ten
         torch.where(found.curvature.isinf(), none, found.curvature),
         none,
     )
-    return solution.require() if settings.unconverged == "raise" else solution
+    if settings.unconverged == "raise":
+        solution.require()
+    inverse.floor = 2.0 * torch.maximum(residual, 0.01 * target)
+    return replace(solution, density=reattached(density, lambda _: plane.tangent(left), inverse))
 
 
 def require_derivatives(residual: Tensor, tolerance: Tensor, size: Tensor, settings: Settings) -> None:

@@ -2,6 +2,8 @@
 
 For A (S, m, m), padded, and the sums C of its held groups, z = A^-1 (r - C^T lambda) with C z = 0, by a Cholesky
 factorisation and the small matrix C A^-1 C^T. With the curvature itself for A, conjugate gradients end after one step.
+A + c C^T C gives the same z, and is positive definite for a large c where A is so on the plane (Debreu, Econometrica
+20, 295): V of a charged slab, for one, is negative.
 """
 
 import torch
@@ -9,6 +11,9 @@ from torch import Tensor
 
 from leyden.segment import Padding
 from leyden.solve.constraint import Plane
+
+STRENGTH = 2.0
+"""c in units of the largest entry."""
 
 
 class Whole:
@@ -21,12 +26,14 @@ class Whole:
         self.padding, dim = Padding.of(index, len(matrix)), blocks.shape[1]
         place = self.padding.slot[:, None] * dim + torch.arange(dim, device=index.device)
         whole = matrix.index_put((index[:, None, None], place[:, :, None], place[:, None, :]), blocks, accumulate=True)
-        there = self.padding.pack(torch.ones_like(blocks[:, 0]))
-        whole = whole + torch.diag_embed(1.0 - there)
-        factor, failed = torch.linalg.cholesky_ex(whole)
-        diagonal = torch.diag_embed(whole.diagonal(dim1=1, dim2=2).abs().sqrt())
-        self.factor = torch.where((failed > 0)[:, None, None], diagonal, factor)
+        diagonal = whole.diagonal(dim1=1, dim2=2)
+        diagonal += 1.0 - self.padding.pack(torch.ones_like(blocks[:, 0]))
+        scale = diagonal.abs().sqrt()
         self.sums = self._sums(plane, dim, blocks)
+        whole.baddbmm_(STRENGTH * whole.abs().amax((1, 2), keepdim=True) * self.sums.mT, self.sums)
+        self.factor, failed = torch.linalg.cholesky_ex(whole)
+        if bool(failed.any()):
+            self.factor = torch.where((failed > 0)[:, None, None], torch.diag_embed(scale), self.factor)
         self.toward = torch.cholesky_solve(self.sums.mT, self.factor)
         schur = self.sums @ self.toward
         empty = (self.sums.abs().sum(2) == 0).to(schur)

@@ -9,7 +9,7 @@ from torch import Tensor
 from leyden.checks import require
 from leyden.neighbors import NeighborList
 from leyden.system import System
-from leyden.train.keys import LABELS, Property
+from leyden.train.keys import LABELS
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Labels:
 
     energy (S,) eV, always float64; forces (N, 3) eV/Å; stress (S, 3, 3) eV/Å^3; dipole (S, 3) e Å; charges (N,) e;
     born_effective_charges (N, 3, 3) e, row = polarization, column = displacement; quadrupole (S, 3, 3) e Å^2,
-    traceless; polarizability (S, 3, 3) Å^3.
+    traceless; polarizability (S, 3, 3) Å^3; density_coefficients (N, dim) of the basis of the model, in e, e Å, e Å^2;
+    chemical_potential (S,) dE/dQ, eV/e.
     """
 
     energy: Tensor | None = None
@@ -29,6 +30,8 @@ class Labels:
     born_effective_charges: Tensor | None = None
     quadrupole: Tensor | None = None
     polarizability: Tensor | None = None
+    density_coefficients: Tensor | None = None
+    chemical_potential: Tensor | None = None
 
     def present(self) -> dict[str, Tensor]:
         """The labels that are there, by name."""
@@ -57,16 +60,18 @@ class Labels:
         joined = {}
         for prop in LABELS:
             values = [part.present().get(prop.name) for part in parts]
-            if any(v is not None for v in values):
+            like = next((v for v in values if v is not None), None)
+            if like is not None:
+                rows = [n if prop.per_atom else 1 for n in sizes]
                 joined[prop.name] = torch.cat(
-                    [_absent(prop, n) if v is None else v for v, n in zip(values, sizes, strict=True)]
+                    [_absent(like, n) if v is None else v for v, n in zip(values, rows, strict=True)]
                 )
         return Labels(**joined)
 
 
-def _absent(prop: Property, atoms: int) -> Tensor:
-    """NaN in the shape that a label of one structure has."""
-    return torch.full((atoms if prop.per_atom else 1, *prop.shape), torch.nan, dtype=torch.float64)
+def _absent(like: Tensor, rows: int) -> Tensor:
+    """NaN in place of a label (rows, ...) that is otherwise like that of another structure."""
+    return like.new_full((rows, *like.shape[1:]), torch.nan)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from leyden.train.module import TrainingModule
 
 COLUMNS = (
     "epoch", "train_loss", "val_loss", "val_energy_rmse", "val_force_rmse", "val_virial_rmse", "val_dipole_rmse",
-    "train_unsolved", "val_unsolved",
-    "learning_rate", "seconds",
+    "val_quadrupole_rmse", "val_density_rmse", "val_chemical_potential_rmse", "val_instability", "train_unsolved",
+    "val_unsolved", "learning_rate", "seconds",
 )  # fmt: skip
 
 PRINTED = (

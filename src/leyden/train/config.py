@@ -38,22 +38,26 @@ class DataSection(Section):
 
 
 class LossSection(Section):
-    """Weights of squared errors: energy, virial in eV/atom, forces in eV/Å, dipole in e Å over square root of atoms."""
+    """Weights of squared errors of labels, and of the square of what is above the limit of stability."""
 
-    energy: float = Field(10.0, ge=0.0)
-    forces: float = Field(1.0, ge=0.0)
-    stress: float = Field(0.0, ge=0.0)
-    dipole: float = Field(0.0, ge=0.0)
+    energy: float = Field(10.0, ge=0.0, description="eV/atom")
+    forces: float = Field(1.0, ge=0.0, description="eV/Å")
+    stress: float = Field(0.0, ge=0.0, description="virial, eV/atom")
+    dipole: float = Field(0.0, ge=0.0, description="e Å over the square root of the number of atoms")
+    quadrupole: float = Field(0.0, ge=0.0, description="e Å^2 over the square root of the number of atoms")
+    density_coefficients: float = Field(0.0, ge=0.0, description="of the basis of the model, e, e Å")
+    chemical_potential: float = Field(0.0, ge=0.0, description="dE/dQ, eV/e")
+    stability: float = Field(0.0, ge=0.0, description="of cycles p = g(p): the spectral radius of dg/dp above 0.9")
 
     @model_validator(mode="after")
     def _some(self) -> "LossSection":
         if not self.wanted():
-            raise ValueError("expected at least one weight above zero")
+            raise ValueError("expected at least one weight above zero that is of a label")
         return self
 
     def wanted(self) -> list[str]:
         """Labels with a weight."""
-        return [name for name, weight in self.model_dump().items() if weight > 0.0]
+        return [name for name, weight in self.model_dump(exclude={"stability"}).items() if weight > 0.0]
 
 
 class OptimizerSection(Section):
@@ -67,6 +71,7 @@ class OptimizerSection(Section):
     weight_decay: float = Field(1e-3, ge=0.0, description="of matrices, not of vectors")
     ema_decay: float = Field(0.995, ge=0.0, lt=1.0)
     clip_gradient: float = Field(10.0, gt=0.0)
+    direct_epochs: int = Field(0, ge=0, description="first epochs, in which the density feels no potential")
 
 
 class HardwareSection(Section):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from torch import Tensor
 
 from leyden.checks import InputError, require
 from leyden.neighbors import neighbor_list
@@ -59,6 +60,7 @@ def read_frames(
         Frame(system, read_labels(atoms, resolution, place(path, n)), _config_type(atoms), None, place(path, n))
         for n, (system, atoms) in enumerate(zip(systems(structures, resolution, path), structures, strict=True))
     ]
+    one_width([frame.labels.present() for frame in frames], path)
     return FrameSet(path, frames, resolution, notes(resolution, pbc), resolution.warnings, sha256(path))
 
 
@@ -85,6 +87,18 @@ def systems(structures: Sequence[Atoms], resolution: Resolution, path: Path) -> 
             with located(place(path, n)):
                 System.from_ase(atoms)
         raise InputError(f"{path}: {error}") from None
+
+
+def one_width(labels: Sequence[Mapping[str, Tensor]], path: Path | str) -> None:
+    """Raise InputError unless the density coefficients of all structures that have them are as many an atom."""
+    given = [(n, values["density_coefficients"]) for n, values in enumerate(labels) if "density_coefficients" in values]
+    for number, value in given:
+        first, width = given[0][1].shape[1], value.shape[1]
+        require(
+            width == first,
+            f"{place(path, number)}: density_coefficients: expected {first} an atom as in frame {given[0][0]}, got"
+            f" {width}; fit all frames in one basis.",
+        )
 
 
 def notes(resolution: Resolution, pbc: bool | None = None) -> tuple[str, ...]:

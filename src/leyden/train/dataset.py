@@ -9,7 +9,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from leyden.baseline import Baseline
+from leyden.charges.model import cyclic, solved
 from leyden.checks import InputError, require
+from leyden.potential import Potential
 from leyden.spec import PotentialSpec
 from leyden.train.config import Config
 from leyden.train.data import Frame, FrameSet, collate, random_split, read_frames, with_pairs
@@ -66,6 +68,22 @@ def potential_spec(config: Config, frames: Sequence[Frame]) -> PotentialSpec:
     )
 
 
+def check_model(config: Config, potential: Potential, data: TrainingData) -> None:
+    """Raise InputError where the model has not what the config wants to train."""
+    charges, wanted = potential.charges, config.loss.wanted()
+    for name in ("dipole", "quadrupole", "density_coefficients", "chemical_potential"):
+        require(
+            name not in wanted or charges is not None,
+            f"loss.{name}: expected a model with charges, got a short-range one; set it to 0, or model.charges.",
+        )
+    if config.loss.stability > 0.0:
+        cyclic(charges)
+    if config.optimizer.direct_epochs > 0:
+        solved(charges)
+    if charges is not None and "density_coefficients" in wanted:
+        _check_width([*data.train, *data.validation], charges.basis.dim)
+
+
 def loaders(data: TrainingData, config: Config, rank: int, world: int) -> tuple[DataLoader[Frame], DataLoader[Frame]]:
     """Training batches in an order fixed by seed and epoch, and validation batches, for one of several processes."""
     dtype = getattr(torch, config.hardware.dtype)
@@ -106,15 +124,33 @@ def _check(frames: Sequence[Frame], wanted: Sequence[str]) -> None:
             any(name in labels for name in wanted),
             f"{frame.origin}: expected at least one of {', '.join(wanted)}, got none of them; remove the frame.",
         )
-    if "dipole" in wanted and any(frame.system.pbc.any().item() for frame in frames):
+    for name in {"dipole", "quadrupole"} & set(wanted):
+        if any(frame.system.pbc.any().item() for frame in _with(name, frames)):
+            raise InputError(
+                f"loss.{name}: expected open structures, got periodic ones, whose {name} depends on the choice of the"
+                f" cell; set loss.{name}=0, or remove the label there."
+            )
+    if "stress" in wanted and not all(frame.system.pbc.all().item() for frame in _with("stress", frames)):
         raise InputError(
-            "loss.dipole: expected open structures, got periodic ones, whose dipole is defined modulo a cell vector;"
-            " set loss.dipole=0."
+            "loss.stress: expected structures that are periodic along three axes, got others; set loss.stress=0, or"
+            " remove the label there."
         )
-    if "stress" in wanted and not all(frame.system.pbc.all().item() for frame in frames):
-        raise InputError(
-            "loss.stress: expected structures that are periodic along three axes, got others; set loss.stress=0."
+
+
+def _check_width(frames: Sequence[Frame], dim: int) -> None:
+    for frame in frames:
+        label = frame.labels.density_coefficients
+        width = dim if label is None else label.shape[1]
+        require(
+            width == dim,
+            f"{frame.origin}: density_coefficients: expected {dim} an atom, as the density of the model has, got"
+            f" {width}; fit them in the basis of the model, or set loss.density_coefficients=0.",
         )
+
+
+def _with(name: str, frames: Sequence[Frame]) -> list[Frame]:
+    """The frames that have a label."""
+    return [frame for frame in frames if name in frame.labels.present()]
 
 
 def _cast(frame: Frame, dtype: torch.dtype) -> Frame:

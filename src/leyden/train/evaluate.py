@@ -9,17 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leyden.charges.model import Polarized
 from leyden.density.moments import quadrupole
 from leyden.derivatives import Derivatives, forces
 from leyden.potential import Potential
 from leyden.properties import born_charges
 from leyden.solve import Solution, Status
-from leyden.train.batch import Batch, Frame, collate
+from leyden.system import System
+from leyden.train.batch import Batch, Frame, Labels, collate
 from leyden.train.metrics import Evaluation, Parity, Solved
+from leyden.train.molecules import molecular_charges
 from leyden.train.progress import track
 
 Row = tuple[str, str, Tensor, Tensor, Tensor]
 """Name, unit, reference, predicted, frame of each entry."""
+
+MEANT: dict[str, Callable[[Tensor], Tensor]] = {
+    "stress": lambda pbc: pbc.all(1), "dipole": lambda pbc: ~pbc.any(1), "quadrupole": lambda pbc: ~pbc.any(1)
+}  # fmt: skip
+"""Which structures have a property, by their periodic axes (S, 3): moments of others depend on the cell chosen."""
 
 
 def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8) -> Evaluation:
@@ -35,8 +43,9 @@ def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8)
     for start in track(range(0, len(frames), batch_size), "evaluating"):
         batch = collate(frames[start : start + batch_size]).to(dtype=dtype)
         periodic = bool(batch.system.pbc.all(1).any())
-        with potential.reporting():
-            found = forces(potential, batch.system, batch.pairs, stress=periodic)
+        with potential.asked(report=True):
+            level = batch.labels.chemical_potential is not None
+            found = forces(potential, batch.system, batch.pairs, stress=periodic, chemical_potential=level)
             solution = found.output.solution
             if solution is not None and Status.DIRECT not in solution.status:
                 solutions.append(solution)
@@ -47,7 +56,10 @@ def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8)
         long.append(found.output.energy_long)
         if found.output.charges is not None:
             charges.append(found.output.charges)
+    seconds = time.perf_counter() - started
     systems = [frame.system for frame in frames]
+    solved = _solved(solutions) if solutions else None
+    latent = _numpy(torch.cat(charges)) if charges else None
     return Evaluation(
         parities={name: _parity(parts) for name, parts in rows.items()},
         config_type=[frame.config_type for frame in frames],
@@ -55,10 +67,11 @@ def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8)
         energy_long=_numpy(torch.cat(long)),
         atoms=np.array([len(system.positions) for system in systems]),
         numbers=torch.cat([system.numbers for system in systems]).numpy(),
-        charges=_numpy(torch.cat(charges)) if charges else None,
+        charges=latent,
         total_charge=_numpy(torch.cat([system.charge for system in systems])),
-        seconds=time.perf_counter() - started,
-        solved=_solved(solutions) if solutions else None,
+        seconds=seconds,
+        solved=solved,
+        molecules=None if latent is None else molecular_charges(systems, latent, solved.failed if solved else ()),
     )
 
 
@@ -68,27 +81,33 @@ def _solved(solutions: Sequence[Solution]) -> Solved:
         for name in ("iterations", "residual", "curvature", "radius", "failed")
     )
     numbers = failed.nonzero().squeeze(1).tolist()
-    return Solved(iterations.numpy(), _numpy(residual), _numpy(curvature), _numpy(radius), numbers)
+    hard = [solution.hardness for solution in solutions if solution.hardness is not None]
+    hardness = _numpy(torch.cat(hard)) if hard else None
+    return Solved(iterations.numpy(), _numpy(residual), _numpy(curvature), _numpy(radius), numbers, hardness)
 
 
 def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
     """Reference and prediction of every label that this batch has and the potential can give."""
     system, labels, output = batch.system, batch.labels, found.output
     frame, atom = torch.arange(system.count), system.index
-    charges = potential.charges
-    density = None if system.pbc.any() else output.density  # of periodic structures, moments depend on the cell chosen
+    charges, density = potential.charges, output.density
     offered: list[tuple[str, str, Tensor | None, Callable[[], Tensor | None], Tensor]] = [
         ("energy", "eV/atom", labels.energy, lambda: output.energy, frame),
         ("forces", "eV/Å", labels.forces, lambda: found.forces, atom),
         ("stress", "eV/Å^3", labels.stress, lambda: found.stress, frame),
-        ("dipole", "e Å", labels.dipole, lambda: None if density is None else output.dipole, frame),
+        ("dipole", "e Å", labels.dipole, lambda: output.dipole, frame),
         (
             "quadrupole", "e Å^2", labels.quadrupole,
             lambda: None if density is None or charges is None else quadrupole(density, system, charges.basis), frame,
         ),
         (
+            "density_coefficients", "e, e Å", labels.density_coefficients,
+            lambda: density if _same_basis(potential, labels) else None, atom,
+        ),
+        ("chemical_potential", "eV/e", labels.chemical_potential, lambda: found.chemical_potential, frame),
+        (
             "born_effective_charges", "e", labels.born_effective_charges,
-            lambda: None if density is None else born_charges(potential, system), atom,
+            lambda: born_charges(potential, system) if _polarized(potential, system) else None, atom,
         ),
     ]  # fmt: skip
     rows = []
@@ -99,11 +118,26 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
         if name == "energy":
             label, predicted = label / system.size, predicted / system.size
         there = ~label.isnan()
-        if name == "stress":  # open structures of a mixed batch have none
-            there = there & system.pbc.all(1)[:, None, None]
+        if name in MEANT:  # for the others of a mixed batch
+            meant = MEANT[name](system.pbc)
+            there = there & meant.view(-1, *[1] * (label.dim() - 1))
+        if not bool(there.any()):
+            continue
         owners = owner.view(-1, *[1] * (label.dim() - 1)).expand_as(label)
         rows.append((name, unit, label[there], predicted.detach()[there], owners[there]))
     return rows
+
+
+def _polarized(potential: Potential, system: System) -> bool:
+    """Whether the model has Born charges for these structures."""
+    charges = potential.charges
+    return charges is not None and (isinstance(charges, Polarized) or not bool(system.pbc.any()))
+
+
+def _same_basis(potential: Potential, labels: Labels) -> bool:
+    """Whether labelled density coefficients are those of the model's basis."""
+    given = labels.density_coefficients
+    return given is not None and potential.charges is not None and given.shape[1] == potential.charges.basis.dim
 
 
 def _parity(parts: list[Row]) -> Parity:

@@ -14,7 +14,7 @@ from leyden.checks import InputError
 from leyden.neighbors import Graph, neighbor_list
 from leyden.system import System
 from leyden.train import physics
-from leyden.train.data import notes, systems
+from leyden.train.data import notes, one_width, systems
 from leyden.train.files import load, sha256
 from leyden.train.keys import LABELS, PER_ATOM_RESULTS, Key, Resolution, entries, resolve
 from leyden.train.progress import track
@@ -77,6 +77,7 @@ def inspect(path: Path | str, keys: Mapping[str, str] | None = None) -> Inspecti
     with located(str(path)):
         resolution = resolve(structures, keys)
     values, problems = _values(structures, resolution, path)
+    problems += _widths(values, path)
     built, broken = _systems(structures, resolution, path)
     closest, coincident = _closest(structures, path)
     forces = [v["forces"] for v in values if "forces" in v]
@@ -115,6 +116,14 @@ def _values(structures: Sequence[Atoms], resolution: Resolution, path: Path) -> 
                     found[name] = value
         values.append(found)
     return values, _shortened(wrong)
+
+
+def _widths(values: Sequence[Values], path: Path) -> list[str]:
+    try:
+        one_width(values, path.name)
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _systems(structures: Sequence[Atoms], resolution: Resolution, path: Path) -> tuple[list[System], list[str]]:

@@ -38,10 +38,14 @@ LES_ORDER = ("bec", "BEC")
 """Keys whose Born effective charges have row = displacement."""
 
 LABEL_LIKE = re.compile(
-    r"^(ref|dft)_|energ|force|charge|dipole|quadrupole|stress|virial|(^|_)bec($|_)|born|polari[sz]a|field|spin",
+    r"^(ref|dft)_|energ|force|charge|dipole|quadrupole|stress|virial|(^|_)bec($|_)|born|polari[sz]a|field|spin"
+    r"|density_coef|chemical_pot",
     re.IGNORECASE,
 )
 """A key that matches and is not used is worth a warning."""
+
+ANY = -1
+"""A size that the file decides: the same in all of its frames."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Property:
     @property
     def shape_text(self) -> str:
         """The shape as people write it, for example (N, 3)."""
-        sizes = ["N"] * self.per_atom + [str(n) for n in self.shape]
+        sizes = ["N"] * self.per_atom + ["dim" if n == ANY else str(n) for n in self.shape]
         return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})" if sizes else "()"
 
 
@@ -77,6 +81,10 @@ LABELS = (
     ),
     Property("quadrupole", "REF_quadrupole", "e Å^2", (3, 3), aliases=("quadrupole",), symmetric=True),
     Property("polarizability", "REF_polarizability", "Å^3", (3, 3), aliases=("polarizability",), symmetric=True),
+    Property(
+        "density_coefficients", "REF_density_coefficients", "e, e Å, e Å^2", (ANY,), True, ("density_coefficients",)
+    ),
+    Property("chemical_potential", "REF_chemical_potential", "eV/e", (), aliases=("chemical_potential",)),
 )  # fmt: skip
 
 INPUTS = (

@@ -1,27 +1,45 @@
 """The training loss: a weighted sum of mean squared errors over the labels that are there.
 
-energy and virial are compared per atom (eV/atom), forces by component (eV/Å), dipoles per square root of
-the number of atoms.
+energy and virial are compared per atom (eV/atom), forces by component (eV/Å), dipoles (e Å) and quadrupoles (e Å^2, of
+open structures, about the origin of the coordinates) per square root of the number of atoms, density coefficients (e,
+e Å) by component, and chemical potentials dE/dQ in eV/e. A cycle p = g(p) with the spectral radius r of dg/dp adds
+max(0, r - limit)^2 (after Bai et al., arXiv 2106.14342).
 """
 
 import torch
 from torch import Tensor
 
+from leyden.density import GaussianBasis
+from leyden.density.moments import quadrupole
 from leyden.derivatives import Derivatives
 from leyden.system import System
 from leyden.train.batch import Labels
 from leyden.train.config import LossSection
 
+STABLE = 0.9
+"""Spectral radius up to which a cycle costs nothing."""
 
-def squared_errors(predicted: Derivatives, labels: Labels, system: System) -> dict[str, Tensor]:
-    """Flat squared errors of every label that is there, each in the unit of the loss; missing entries are left out."""
+
+def squared_errors(
+    predicted: Derivatives, labels: Labels, system: System, basis: GaussianBasis | None
+) -> dict[str, Tensor]:
+    """Flat squared errors of every label that is there, each in the unit of the loss; missing entries are left out.
+
+    basis: of the density; None for a model without charges.
+    """
     size = system.size.to(system.positions.dtype)
-    dipole = predicted.output.dipole
+    output, structure, atom = predicted.output, torch.ones_like(size), torch.ones_like(system.positions[:, 0])
+    second = None
+    if labels.quadrupole is not None and output.density is not None and basis is not None:
+        second = quadrupole(output.density, system, basis)
     pairs = {
-        "energy": (predicted.output.energy, labels.energy, size),
-        "forces": (predicted.forces, labels.forces, torch.ones_like(system.positions[:, 0])),
+        "energy": (output.energy, labels.energy, size),
+        "forces": (predicted.forces, labels.forces, atom),
         "stress": (predicted.stress, labels.stress, size / system.volume),
-        "dipole": (dipole, labels.dipole, size.sqrt()),
+        "dipole": (output.dipole, labels.dipole, size.sqrt()),
+        "quadrupole": (second, labels.quadrupole, size.sqrt()),
+        "density_coefficients": (output.density, labels.density_coefficients, atom),
+        "chemical_potential": (predicted.chemical_potential, labels.chemical_potential, structure),
     }
     return {
         name: _squared(value, label, unit)
@@ -38,6 +56,11 @@ def loss(errors: dict[str, Tensor], weights: LossSection) -> Tensor:
         if weight > 0.0 and name in errors
     ]
     return torch.stack(terms).sum()
+
+
+def instability(radius: Tensor) -> Tensor:
+    """Square of what spectral radii (S,) are above the limit, (S,)."""
+    return (radius - STABLE).clamp(min=0.0) ** 2
 
 
 def _squared(value: Tensor, label: Tensor, unit: Tensor) -> Tensor:

@@ -51,13 +51,32 @@ class Parity:
 @dataclass(frozen=True)
 class Solved:
     """Of F frames: iterations (F,), residual (F,) eV/e, curvature (F,) eV/e^2, radius (F,), NaN where there is none;
-    failed: frames whose density was not found, which are left out of all errors."""
+    failed: frames whose density was not found, which are left out of all errors; hardness (N,) of all their atoms,
+    eV/e^2, None for a model that has none."""
 
     iterations: NDArray[np.int64]
     residual: Array
     curvature: Array
     radius: Array
     failed: list[int]
+    hardness: Array | None = None
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """The M molecules of those frames that have several: frame (M,); charge (M,) e; expected (M,) e, of a fragment the
+    charge that it is given, else the closest whole number; of (N,): the molecule of each atom of all frames, or -1.
+    """
+
+    frame: NDArray[np.int64]
+    charge: Array
+    expected: Array
+    of: NDArray[np.int64]
+
+    @property
+    def transferred(self) -> Array:
+        """|charge - expected|, (M,) e: what has moved from one molecule to another."""
+        return np.abs(self.charge - self.expected)
 
 
 @dataclass(frozen=True)
@@ -66,7 +85,8 @@ class Evaluation:
 
     parities for every labelled property; config_type (F,); energy_short and energy_long (F,) eV; atoms (F,) sizes;
     numbers (N,) and charges (N,) latent charges in e, None for a model without charges; total_charge (F,) e;
-    seconds: wall time of the evaluation; solved: how densities were found, None for a model that solves nothing.
+    seconds: wall time of the evaluation; solved: how densities were found, None for a model that solves nothing;
+    molecules: their charges, None for a model without charges and for frames of one molecule each.
     """
 
     parities: dict[str, Parity]
@@ -80,6 +100,7 @@ class Evaluation:
     seconds: float
     notes: list[str] = field(default_factory=list)
     solved: "Solved | None" = None
+    molecules: "Molecules | None" = None
 
     def table(self) -> list[tuple[str, str, float, float, float, float]]:
         """Rows (name, unit, RMSE, MAE, R2, slope)."""

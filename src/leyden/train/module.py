@@ -14,8 +14,15 @@ from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.train.batch import Batch
 from leyden.train.config import Config
-from leyden.train.loss import loss, squared_errors
+from leyden.train.loss import instability, loss, squared_errors
 from leyden.units import MILLI
+
+COLUMN = {
+    "energy": "energy_rmse", "forces": "force_rmse", "stress": "virial_rmse", "dipole": "dipole_rmse",
+    "quadrupole": "quadrupole_rmse", "density_coefficients": "density_rmse",
+    "chemical_potential": "chemical_potential_rmse", "stability": "instability",
+}  # fmt: skip
+"""What the log calls the root mean squares of the loss, in thousandths of its units."""
 
 
 class TrainingModule(LightningModule):
@@ -28,10 +35,11 @@ class TrainingModule(LightningModule):
     def __init__(self, potential: Potential, config: Config, labels: tuple[str, ...], steps: int) -> None:
         super().__init__()
         self.potential, self.config, self.labels, self.steps = potential, config, labels, steps
-        self.potential.report = True
+        self.stability = config.loss.stability > 0.0
+        terms = (*labels, *["stability"] * self.stability)
         self.unsolved = torch.nn.ModuleDict({f"in_{which}": SumMetric() for which in ("train", "val")})
-        self.train_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in labels})
-        self.val_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in labels})
+        self.train_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in terms})
+        self.val_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in terms})
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch."""
@@ -75,8 +83,7 @@ class TrainingModule(LightningModule):
         means = {name: float(metric.compute()) for name, metric in _metrics(recorded).items()}
         weights = self.config.loss.model_dump()
         out = {f"{which}_loss": sum(weights[name] * value for name, value in means.items() if weights[name] > 0.0)}
-        names = {"energy": "energy_rmse", "forces": "force_rmse", "stress": "virial_rmse", "dipole": "dipole_rmse"}
-        out |= {f"{which}_{names[name]}": math.sqrt(value) / MILLI for name, value in means.items()}
+        out |= {f"{which}_{COLUMN[name]}": math.sqrt(value) / MILLI for name, value in means.items()}
         return out | {f"{which}_unsolved": int(self.unsolved[f"in_{which}"].compute())}  # type: ignore[operator]
 
     def reset(self, which: str) -> None:
@@ -86,15 +93,28 @@ class TrainingModule(LightningModule):
         self.unsolved[f"in_{which}"].reset()  # type: ignore[operator]
 
     def _errors(self, batch: Batch, which: str) -> dict[str, Tensor]:
-        """Structures whose density was not found are left out, and counted."""
-        stress, system, labels = "stress" in self.labels, batch.system, batch.labels
-        predicted = forces(self.potential, system, batch.pairs, stress=stress, create_graph=which == "train")
+        """Structures whose density was not found are left out of all but the stability, and counted.
+
+        In the first direct_epochs nothing is solved in training; validation sees the model as it will be used.
+        """
+        system, labels, charges = batch.system, batch.labels, self.potential.charges
+        training = which == "train"
+        direct = training and self.current_epoch < self.config.optimizer.direct_epochs
+        order = 1 + training
+        with self.potential.asked(report=True, direct=direct, stability=self.stability, order=order):
+            predicted = forces(
+                self.potential, system, batch.pairs, stress="stress" in self.labels, create_graph=training,
+                chemical_potential="chemical_potential" in self.labels,
+            )  # fmt: skip
         solution = predicted.output.solution
         failed = torch.zeros_like(system.charge, dtype=torch.bool) if solution is None else solution.failed
         self.unsolved[f"in_{which}"].update(failed.sum())  # type: ignore[operator]
         if bool(failed.any()):
             labels = labels.without(failed, system)
-        return squared_errors(predicted, labels, system)
+        errors = squared_errors(predicted, labels, system, None if charges is None else charges.basis)
+        if self.stability and solution is not None:
+            errors["stability"] = instability(solution.radius)
+        return errors
 
     def _record(self, metrics: torch.nn.ModuleDict, errors: dict[str, Tensor]) -> None:
         for name, metric in _metrics(metrics).items():

@@ -23,7 +23,7 @@ from leyden.storage import load, metadata, save
 from leyden.train.callbacks import AveragedWeights, Bar, EpochEndCheckpoint, EpochLog
 from leyden.train.checkpoint import FOLDER, Interrupted, check, identity, resume_from
 from leyden.train.config import Config, HardwareSection, dump
-from leyden.train.dataset import TrainingData, load_data, loaders, potential_spec, steps_per_epoch
+from leyden.train.dataset import TrainingData, check_model, load_data, loaders, potential_spec, steps_per_epoch
 from leyden.train.module import TrainingModule
 
 QUIET = (
@@ -69,6 +69,7 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     potential = build(potential_spec(config, data.train)).to(getattr(torch, config.hardware.dtype))
+    check_model(config, potential, data)
     log = EpochLog(config.output, run, provenance(config, data), console)
     _fit(config, data, potential, log, checkpoint, console)
     if main_process():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leyden.checks import InputError, finite
-from leyden.train.keys import Property, Source
+from leyden.train.keys import ANY, Property, Source
 
 VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
 """Position of each entry of a symmetric 3x3 tensor in xx yy zz yz xz xy."""
@@ -69,16 +69,17 @@ def _numbers(prop: Property, key: str, raw: object) -> NDArray[np.float64]:
 
 def _shaped(prop: Property, key: str, values: NDArray[np.float64], atoms: int) -> NDArray[np.float64]:
     """Bring values to (N, *shape) or (1, *shape)."""
-    size, flat = int(np.prod(prop.shape)), values
-    lead = (atoms,) if prop.per_atom else (1,)
+    lead, flat = (atoms,) if prop.per_atom else (1,), values
+    shape = tuple(values.size // atoms if n == ANY else n for n in prop.shape)
+    size = int(np.prod(shape))
     if not prop.per_atom:  # 3, (3,), (1, 3) and (1, 1, 3) are one entry
         while flat.ndim > 0 and flat.shape[0] == 1:
             flat = flat[0]
         flat = flat[None]
     if prop.symmetric and flat.shape == (*lead, 6):
         flat = flat[..., VOIGT]
-    if flat.shape in {(*lead, *prop.shape), (*lead, size)}:
-        return flat.reshape(*lead, *prop.shape)
+    if flat.shape in {(*lead, *shape), (*lead, size)} or (flat.shape == lead and size == 1):
+        return flat.reshape(*lead, *shape)
     raise InputError(
         f"{prop.name} (key `{key}`): expected shape {prop.shape_text}{f' with N = {atoms}' * prop.per_atom}, got"
         f" {values.shape}; correct that frame, or name another key under `keys`."

@@ -1,0 +1,33 @@
+"""What the sections of charge models share: the contract, and options that several of them have."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field
+
+from leyden.charges import ChargeModel
+from leyden.features import Channels
+from leyden.spec.section import Element, Section, Width
+
+DEFAULT_WIDTH = 0.5**0.5
+DEFAULT_RECEIVERS = (0.7, 1.5)
+
+Widths = Annotated[Width | dict[Element, Width], Field(description="Å, standard deviation of the density")]
+Formal = Annotated[dict[Element, float] | None, Field(description="e, charge of an element before transfers; else 0")]
+Receivers = Annotated[tuple[Width, ...], Field(description="Å, of Gaussians that feel the potential")]
+Hidden = Annotated[int, Field(ge=1, description="hidden units of the readouts")]
+
+
+class ChargeSpec(Section, ABC):
+    """A charge model; its field `kind` names it in a config."""
+
+    model: ClassVar[type[ChargeModel]]
+
+    @abstractmethod
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
+        """The model with fresh weights, on the features of a backbone."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, model: Any) -> Self:
+        """The spec from which `make` builds a model of the same form."""

@@ -1,0 +1,68 @@
+"""Charges that are functions of the features: latent charges, and those of local transfers."""
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from leyden.charges import Local, Split
+from leyden.density import GaussianBasis
+from leyden.features import Channels
+from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Widths
+
+
+class LocalSpec(ChargeSpec):
+    """Latent charges; see leyden.charges.Local."""
+
+    model = Local
+    kind: Literal["local"] = "local"
+    mode: Literal["free", "shift", "softness"] = "softness"
+    dipoles: bool = False
+    width: Widths = DEFAULT_WIDTH
+    self_interaction: bool = True
+    scale: float = Field(1.0, gt=0.0, description="physical charge = scale * latent charge; sqrt(eps_inf) in a bulk")
+    hidden: Hidden = 32
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Local:
+        """The model."""
+        basis = GaussianBasis(self.width, int(self.dipoles))
+        return Local(channels, elements, basis, self.mode, self.self_interaction, self.scale, self.hidden)
+
+    @classmethod
+    def of(cls, model: Local) -> Self:
+        """Its spec."""
+        return cls(
+            mode=model.mode,
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            self_interaction=model.self_interaction,
+            scale=model.scale,
+            hidden=model.hidden,
+        )
+
+
+class SplitSpec(ChargeSpec):
+    """Charges by local transfer; see leyden.charges.Split."""
+
+    model = Split
+    kind: Literal["split"] = "split"
+    dipoles: bool = False
+    width: Widths = DEFAULT_WIDTH
+    formal: Formal = None
+    self_interaction: bool = True
+    hidden: Hidden = 32
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Split:
+        """The model."""
+        basis = GaussianBasis(self.width, int(self.dipoles))
+        return Split(channels, elements, basis, self.formal, self.self_interaction, self.hidden)
+
+    @classmethod
+    def of(cls, model: Split) -> Self:
+        """Its spec."""
+        return cls(
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            formal=model.formal,
+            self_interaction=model.self_interaction,
+            hidden=model.hidden,
+        )

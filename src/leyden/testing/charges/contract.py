@@ -1,0 +1,9 @@
+"""The suite as a whole."""
+
+from leyden.testing.charges.derivatives import Derivatives
+from leyden.testing.charges.invariance import Invariance
+from leyden.testing.charges.size import Size
+
+
+class ChargeModelContract(Size, Invariance, Derivatives):
+    """Inherit, name the class Test..., declare size_consistent and implement make."""
