@@ -32,7 +32,7 @@ FORMAL = {
 """e by atomic number: oxidation states, from which charges that move along bonds only ('split', 'sqe') start."""
 FAR = 10.0
 """Å; no training frame is further apart."""
-HEADER = ["preset", "seeds", "s / epoch", "of les", "CPU s", "iterations", "unsolved train", "unsolved test",
+HEADER = ["preset", "seeds", "CPU s", "of les", "iterations", "unsolved train", "unsolved test",
           "E, meV/atom", "F, meV/Å", "dipole R2", "slope", "RMSE, e Å"]  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
         "| " + " | ".join(header) + " |",
         "|---" * len(header) + "|",
     ]
-    les = [seconds(r) for r in results if r["preset"] == "les"]
+    les = [r["cpu_seconds_last_start"] for r in results if r["preset"] == "les"]
     for chosen in PRESETS:
         rows = [r for r in results if r["preset"] == chosen]
         if rows:
@@ -118,23 +118,16 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
     return [
         *lines,
         "",
-        "Seconds of an epoch of training, by the clock, and their ratio to les; CPU seconds of a run since its last"
-        " start, with its test. Unsolved: structures whose density was not found, left out of losses (summed over"
-        " epochs) and errors. Dipoles of charged structures are about the origin of the file; R2 and slope include"
+        "CPU seconds of a run, with its test, and their ratio to les. Unsolved: structures whose density was not found,"
+        " left out of losses (summed over epochs) and errors. Dipoles of charged structures are about the origin of the file; R2 and slope include"
         " them. split and sqe start from oxidation states, so that ions are ions.",
     ]
 
 
-def seconds(result: dict) -> float:
-    """Of an epoch of training."""
-    return result["training_seconds"] / result["epochs"]
-
-
 def cells(rows: list[dict], les: list[float]) -> list[str]:
     """What every set has, from the runs of one preset."""
-    found = [str(len(rows)), spread([seconds(r) for r in rows])]
-    found += [f"{np.mean([seconds(r) for r in rows]) / np.mean(les):.2f}" if les else "-"]
-    found += [spread([r["cpu_seconds_last_start"] for r in rows], 1, 0)]
+    seconds = [r["cpu_seconds_last_start"] for r in rows]
+    found = [str(len(rows)), spread(seconds, 1, 0), f"{np.mean(seconds) / np.mean(les):.2f}" if les else "-"]
     solved = [r for r in rows if "iterations" in r]
     found += [spread([r["iterations"] for r in solved]) if solved else "-"]
     found += [str(sum(r["train_unsolved"] for r in solved)) if solved else "-"]

@@ -199,7 +199,8 @@ def table(found: dict) -> list[str]:
         f"Accuracy of V {ACCURACY:g}, residual below 1e-9 eV/e, float64.",
         "",
         "iterations: products with V; solve: bind V and find the charges; E + F: and energy with forces; others: their"
-        " time / ours. In brackets: the largest difference of a charge. Blocks: of atoms, as the preconditioner.",
+        " time / ours. In brackets: the largest difference of a charge. Blocks: of atoms, as the preconditioner."
+        " mlipops computes in float32; why its charges differ in periodic cells is in mlipops_qeq.md.",
         "",
         "| structure | atoms | iterations | solve, ms | E + F, ms | iterations with blocks | blocks | dense matrix |"
         " mlipops direct | mlipops MINRES |",

@@ -13,7 +13,6 @@ The condition of V + eta in a chain of N atoms grows as log N, so that the steps
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -76,7 +75,7 @@ class Forgetful(LeydenCalculator):
 MODELS: dict[str, Callable[..., ChargeModel]] = {
     "equilibration": Equilibration,
     "bonds": SplitChargeEquilibration,
-    "response": partial(Response, order=1),
+    "response": Response,
     "variational": Variational,
 }
 

@@ -13,7 +13,7 @@ from leyden.solve.linear import Rows
 from leyden.solve.newton import Newton, Step
 from leyden.solve.stationary import RELATIVE, Settings, require_derivatives
 
-POWERS, SKIPPED = 12, 4
+POWERS, SKIPPED = 40, 30
 """Products with dg/dp from which its spectral radius is estimated, and the first ones that are left out."""
 
 
