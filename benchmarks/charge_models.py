@@ -119,8 +119,8 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
         *lines,
         "",
         "CPU seconds of a run, with its test, and their ratio to les. Unsolved: structures whose density was not found,"
-        " left out of losses (summed over epochs) and errors. Dipoles of charged structures are about the origin of the file; R2 and slope include"
-        " them. split and sqe start from oxidation states, so that ions are ions.",
+        " left out of losses (summed over epochs) and errors. Dipoles of charged structures are about the origin of the"
+        " file; R2 and slope include them. split and sqe start from oxidation states, so that ions are ions.",
     ]
 
 
