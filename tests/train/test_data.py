@@ -49,6 +49,23 @@ def test_reads_labels_inputs_and_hash(tmp_path: Path) -> None:
     assert data.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_fragments_and_electrodes(tmp_path: Path) -> None:
+    """Columns of a file that belong to the structure: read, in batches, named, and no reason for a warning."""
+    columns = "fragment:I:1:fragment_charge:R:1:electrode_potential:R:1"
+    held_rows = ("O 0 0 0 0 0 0 0 -1 nan", "H 0 0 1 0 0 0 1 1 nan", "C 3 0 0 0 0 0 2 nan 0.5")
+    header = HEADER.replace("REF_forces:R:3", f"REF_forces:R:3:{columns}")
+    path = save(tmp_path, text(header, held_rows), text())
+    data = with_pairs(read_frames(path).frames, 3.0)
+    held = collate(data).system.ensemble
+    assert held is not None and held.charge[3:].isnan().all()
+    assert held.fragment.tolist()[:2] == [0, 1] and held.charge.tolist()[:2] == [-1.0, 1.0]
+    assert held.electrode.tolist() == [False, False, True, False, False] and held.potential[2] == 0.5
+    report = inspect(path)
+    taken = {key.key: key.taken_for for key in report.keys}
+    assert taken["fragment"] == "fragment of an atom" and taken["electrode_potential"] == "potential of its electrode"
+    assert not report.warnings
+
+
 def test_nobody_charged_is_neutral_and_said(tmp_path: Path) -> None:
     data = read_frames(save(tmp_path, text(), text()))
     assert [f.system.charge.item() for f in data.frames] == [0.0, 0.0]

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from torch import Tensor
 
+from leyden import ensemble
 from leyden.checks import InputError, require
 from leyden.neighbors import neighbor_list
 from leyden.system import System
@@ -159,13 +160,17 @@ def _demand_everywhere(structures: list[Atoms], resolution: Resolution, required
 
 
 def _bare(atoms: Atoms, resolution: Resolution) -> Atoms:
-    """The geometry with the inputs under their canonical names, and nothing else."""
+    """The geometry with the inputs under their canonical names, fragments and electrodes, and nothing else."""
     info: dict[str, object] = {}
     for prop in INPUTS:
         value = read_value(atoms, resolution.sources[prop.name]) if prop.name in resolution.sources else None
         if value is not None:
             info[prop.name] = value[0].numpy()
-    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc, info=info)
+    out = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc, info=info)
+    for key in ensemble.KEYS:
+        if key in atoms.arrays:
+            out.set_array(key, atoms.arrays[key])
+    return out
 
 
 def _config_type(atoms: Atoms) -> str:

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from ase import Atoms
 
+from leyden import ensemble
 from leyden.checks import InputError, nearest
 
 Place = Literal["info", "array", "calculator"]
@@ -33,6 +34,11 @@ ASE_COLUMNS = {"charge": "charges"}
 
 CONFIG_TYPE: Key = ("info", "config_type")
 """The kind of a structure, for colours in plots and weights."""
+
+HELD: dict[Key, str] = {("array", key): what for key, what in zip(ensemble.KEYS, (
+    "fragment of an atom", "charge of its fragment", "potential of its electrode"
+), strict=True)}  # fmt: skip
+"""What belongs to a structure itself, under these names only."""
 
 LES_ORDER = ("bec", "BEC")
 """Keys whose Born effective charges have row = displacement."""
@@ -142,6 +148,8 @@ class Resolution:
         """What a key of the file is taken for."""
         if key == CONFIG_TYPE:
             return "kind of structure"
+        if key in HELD:
+            return HELD[key]
         for source in self.sources.values():
             if (source.place, source.key) == key:
                 return source.of.name + (" (transposed)" if source.transposed else "")
@@ -194,7 +202,7 @@ def resolve(frames: Sequence[Atoms], wanted: Mapping[str, str] | None = None) ->
             sources[prop.name] = Source(prop, *found[0], tuple(where[found[0]]))
             notes += _notes(sources[prop.name], found[1:], len(frames))
             used.update(found)
-    unused = tuple(key for key in where if key not in used)
+    unused = tuple(key for key in where if key not in used and key not in HELD)
     label_like = tuple(key for key in unused if LABEL_LIKE.search(key[1]))
     return Resolution(sources, {k: len(v) for k, v in where.items()}, len(frames), tuple(notes), unused, label_like)
 
