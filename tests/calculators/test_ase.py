@@ -10,11 +10,11 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.optimize import BFGS
 
 from leyden.calculators import LeydenCalculator
-from leyden.charges import Local
+from leyden.charges import Equilibration, Local
 from leyden.checks import InputError
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
-from leyden.properties import born_charges
+from leyden.properties import born_charges, polarizability
 from leyden.storage import save
 from leyden.system import System
 from leyden.testing.assembly import assembled
@@ -50,6 +50,25 @@ def test_born_charges(potential: Potential) -> None:
     np.testing.assert_allclose(found, born_charges(potential, System.from_ase(MOLECULE)).numpy(), atol=1e-12)
     assert np.abs(found).max() > 0.1
     assert not atoms.calc.calculation_required(atoms, ["energy", "forces", "born_effective_charges"])
+
+
+def test_polarizability() -> None:
+    """Of an open structure, beside everything else; where there is none, ASE's own error says what it needs."""
+    model = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6, 1), hidden=4))
+    atoms = with_(LeydenCalculator(model), external_field=[0.0, 0.1, 0.0])
+    found = atoms.calc.get_property("polarizability", atoms)
+    np.testing.assert_allclose(found, polarizability(model, System.from_ase(atoms))[0].numpy(), atol=1e-9)
+    assert found.shape == (3, 3) and np.linalg.eigvalsh(found).min() > 0.1
+    assert not atoms.calc.calculation_required(atoms, ["energy", "forces", "dipole", "polarizability"])
+    crystal = with_(LeydenCalculator(model), CRYSTAL)
+    with pytest.raises(PropertyNotImplementedError, match=r"^polarizability needs an open structure and a model with"):
+        crystal.calc.get_property("polarizability", crystal)
+
+
+def test_short_range_model_has_no_polarizability(short_range: Potential) -> None:
+    atoms = with_(LeydenCalculator(short_range))
+    with pytest.raises(PropertyNotImplementedError, match=r"^polarizability needs an open structure and a model with"):
+        atoms.calc.get_property("polarizability", atoms)
 
 
 def test_folder_and_potential_give_the_same(potential: Potential, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from leyden.train.config import Config
 def test_help_lists_the_commands(leyden) -> None:
     printed = leyden("--help")
     assert printed.code == 0 and printed.err == ""
-    for name in ("demo", "info", "check-data", "init", "train", "eval", "md", "report", "spectrum"):
+    for name in ("demo", "info", "check-data", "init", "train", "eval", "md", "report", "response", "spectrum"):
         assert f"\n  {name} " in printed.out
         assert leyden(name, "--help").code == 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.io import read
 
 from leyden.calculators import LeydenCalculator
@@ -273,6 +273,67 @@ def test_charge_given_to_the_calculator_is_in_the_trajectory(
     for atoms in read(tmp_path / "md.xyz", ":"):
         assert atoms.info["total_charge"] == -1 and atoms.info["total_spin"] == 2
         assert atoms.get_charges().sum() == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_energy_in_a_field(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """The conserved energy has -mu.F in it: it fluctuates as without a field, while -mu.F changes a hundred times as
+    much."""
+    fluctuation, settings = [], Settings(100, 0.4, 300.0, "none", every=5)
+    for field in ([0.0, 0.0, 0.0], [0.6, 0.8, 0.0]):
+        water.info["external_field"] = field
+        path = tmp_path / f"{field[0]}.xyz"
+        last = simulate(water, calculator, settings, path)[-1]
+        assert abs(last.drift) < 5e-4
+        fluctuation.append(np.ptp(State.read(path.with_suffix(".state.npz"), water).log[:, 3]))
+    work = np.ptp([atoms.get_dipole_moment() @ field for atoms in read(path, ":")])
+    assert fluctuation[1] < 3 * fluctuation[0] and work > 100 * fluctuation[1]
+
+
+def test_an_ion_in_a_field_is_accelerated(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """Its momentum grows by Q F t, and what its motion gains is what -mu.F loses, with mu about the origin."""
+    water.info |= {"total_charge": 1, "external_field": [0.5, 0.0, 0.0]}
+    simulate(water, calculator, Settings(100, 0.2, 0.0, "none", every=25), tmp_path / "md.xyz")
+    momenta = [atoms.get_momenta().sum(0) for atoms in read(tmp_path / "md.xyz", ":")]
+    expected = np.arange(5)[:, None] * 25 * 0.2 * units.fs * np.array([0.5, 0.0, 0.0])
+    np.testing.assert_allclose(momenta, expected, atol=1e-5)
+    energies = State.read(tmp_path / "md.state.npz", water).log[:, 3]
+    gained = np.sum(momenta[-1] ** 2) / (2 * water.get_masses().sum())
+    assert gained > 0.01 and np.ptp(energies) < 0.1 * gained
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_resumed_run_keeps_its_field(water: Atoms, calculator: LeydenCalculator, tmp_path: Path, again: bool) -> None:
+    """Whether it is given again or not, the run is the one that was not stopped."""
+    whole, parts = tmp_path / "whole.xyz", tmp_path / "parts.xyz"
+    bare = water.copy()
+    water.info["external_field"] = [0.0, 1 / 3, -0.1]
+    simulate(water, calculator, SHORT, whole)
+    simulate(water, calculator, replace(SHORT, steps=10), parts)
+    simulate(water if again else bare, calculator, SHORT, parts, resume=True)
+    same_run(whole, parts, water)
+
+
+@pytest.mark.parametrize(("first", "second"), [([0.0, 0.1, 0.0], [0.0, 0.2, 0.0]), (None, [0.0, 0.1, 0.0])])
+def test_another_field_at_resume(
+    water: Atoms, calculator: LeydenCalculator, tmp_path: Path, first: list | None, second: list
+) -> None:
+    path = tmp_path / "md.xyz"
+    if first is not None:
+        water.info["external_field"] = first
+    simulate(water, calculator, SHORT, path)
+    before = path.read_bytes()
+    water.info["external_field"] = second
+    with pytest.raises(InputError, match=r"^external_field: expected the field of the run to resume, \[0.*, got \[0"):
+        simulate(water, calculator, replace(SHORT, steps=40), path, resume=True)
+    assert path.read_bytes() == before
+
+
+def test_another_file_in_place_of_the_trajectory(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    path = tmp_path / "md.xyz"
+    simulate(water, calculator, SHORT, path)
+    path.write_text("no frames\n" * 1000)
+    with pytest.raises(InputError, match="expected the trajectory of the run to resume, got another file"):
+        simulate(water, calculator, replace(SHORT, steps=40), path, resume=True)
 
 
 def test_summaries(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:

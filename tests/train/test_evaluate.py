@@ -14,7 +14,7 @@ from leyden.checks import InputError
 from leyden.density import GaussianBasis
 from leyden.derivatives import forces
 from leyden.potential import Potential
-from leyden.properties import born_charges
+from leyden.properties import born_charges, polarizability
 from leyden.solve import Solution, Status
 from leyden.system import System
 from leyden.testing.assembly import assembled
@@ -92,6 +92,29 @@ def test_born_charges_and_quadrupole_where_labelled(potential: Potential) -> Non
     found = evaluate(potential, [frame]).parities
     assert set(found) == {"born_effective_charges", "quadrupole"}
     assert found["born_effective_charges"].rmse < 1e-12 < found["quadrupole"].rmse
+
+
+def test_polarizability_where_labelled(potential: Potential) -> None:
+    """Of models whose charges feel a field, and of the open structures of a mixed batch."""
+    polarizable = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6), hidden=4))
+    frames = perfect(polarizable, [structures(pbc=True)[0], *structures()[1:3]])
+    frames[0] = replace(frames[0], labels=Labels(polarizability=torch.ones(1, 3, 3, dtype=torch.float64)))
+    frames[2] = replace(frames[2], labels=Labels(polarizability=polarizability(polarizable, frames[2].system) + 0.1))
+    found = evaluate(polarizable, frames).parities["polarizability"]
+    assert found.frame.tolist() == [2] * 9 and found.unit == "Å^3"
+    assert found.predicted == pytest.approx(found.reference - 0.1)
+    assert "polarizability" not in evaluate(potential, frames).parities
+
+
+def test_born_charges_of_the_open_part_of_a_batch(potential: Potential) -> None:
+    """Beside a periodic structure, for which only latent charges have them."""
+    flowing = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6), hidden=4))
+    frames = perfect(flowing, [structures(pbc=True)[0], structures()[1]])
+    for n, frame in enumerate(frames):
+        zeros = torch.zeros(len(frame.system.positions), 3, 3, dtype=torch.float64)
+        frames[n] = replace(frame, labels=Labels(born_effective_charges=zeros))
+    assert set(evaluate(flowing, frames).parities["born_effective_charges"].frame) == {1}
+    assert set(evaluate(potential, frames).parities["born_effective_charges"].frame) == {0, 1}
 
 
 def test_moments_of_periodic_structures_are_not_compared(potential: Potential) -> None:

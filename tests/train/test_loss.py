@@ -14,6 +14,7 @@ from leyden.system import System
 from leyden.testing.assembly import batch as mixed
 from leyden.train.batch import Labels
 from leyden.train.config import LossSection
+from leyden.train.electric import ELECTRIC
 from leyden.train.loss import instability, loss, squared_errors
 
 NAN = torch.nan
@@ -50,7 +51,13 @@ LABELS = Labels(
     quadrupole=torch.diag(torch.tensor([1.0, -3.0, 2.0], dtype=torch.float64)).repeat(2, 1, 1),
     density_coefficients=torch.tensor([[0.5, 0.0, 0.1, 0.0]], dtype=torch.float64).repeat(4, 1),
     chemical_potential=torch.tensor([-4.0, 3.0], dtype=torch.float64),
+    born_effective_charges=torch.tensor([[0.2, 0, 0], [0, 0, 1.0], [0, 0, 0]], dtype=torch.float64).repeat(4, 1, 1),
+    polarizability=torch.eye(3, dtype=torch.float64).repeat(2, 1, 1),
 )
+RESPONSE = {
+    "born_effective_charges": torch.zeros(4, 3, 3, dtype=torch.float64),
+    "polarizability": -torch.eye(3, dtype=torch.float64).repeat(2, 1, 1),
+}
 
 
 def section(**weights: float) -> LossSection:
@@ -70,11 +77,13 @@ def section(**weights: float) -> LossSection:
         (section(quadrupole=2.0), 2 * (14.0 + 14.0 / 3) / 18),  # e Å^2 per root of atoms
         (section(density_coefficients=3.0), 3 * (0.25 + 0.01) / 4),  # e, e Å
         (section(chemical_potential=2.0), 2 * (16.0 + 9.0) / 2),  # eV/e
+        (section(born_effective_charges=2.0), 2 * (0.2**2 + 1.0) / 9),  # e, by component
+        (section(polarizability=5.0), 5 * (12.0 + 12.0 / 3) / 18),  # Å^3 per root of atoms
         (LossSection(energy=1.0, forces=1.0), (0.25 + 4.0) / 2 + 4.0),
     ],
 )  # fmt: skip
 def test_each_term_by_hand(weights: LossSection, value: float) -> None:
-    assert loss(squared_errors(zeros(), LABELS, batch(), BASIS), weights).item() == pytest.approx(value)
+    assert loss(squared_errors(zeros(), LABELS, batch(), BASIS, RESPONSE), weights).item() == pytest.approx(value)
 
 
 def test_missing_entries_are_left_out() -> None:
@@ -94,10 +103,10 @@ def test_any_label_may_be_missing() -> None:
     """Of the second structure: what is left are the errors of the first, and no gradient that is not finite."""
     first, guess = torch.tensor([0, 1, 1, 1]) == 0, zeros()
     labels = LABELS.without(torch.tensor([False, True]), batch())
-    errors = squared_errors(guess, labels, batch(), BASIS)
+    errors = squared_errors(guess, labels, batch(), BASIS, RESPONSE)
     assert {name: len(error) for name, error in errors.items()} == {
         "energy": 1, "forces": 3, "stress": 9, "dipole": 3, "quadrupole": 9, "density_coefficients": 4,
-        "chemical_potential": 1,
+        "chemical_potential": 1, "born_effective_charges": 9, "polarizability": 9,
     }  # fmt: skip
     assert errors["quadrupole"].sum().item() == pytest.approx(14.0)
     assert errors["chemical_potential"].tolist() == [16.0]
@@ -155,7 +164,7 @@ def _check_gradient(potential: Potential, parameter: Tensor, evaluate: Callable[
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(exact, rel=1e-5)
 
 
-@pytest.mark.parametrize("label", [name for name in LossSection.model_fields if name != "stability"])
+@pytest.mark.parametrize("label", [name for name in LossSection.model_fields if name not in ("stability", *ELECTRIC)])
 def test_gradient_of_weights(potential: Potential, label: str) -> None:
     system = batch(periodic=label == "stress")
     system = replace(system, cell=2.5 * system.cell)

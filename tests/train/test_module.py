@@ -12,6 +12,7 @@ from leyden.density import GaussianBasis
 from leyden.density.moments import quadrupole
 from leyden.derivatives import forces
 from leyden.potential import Potential
+from leyden.properties import born_charges, polarizability
 from leyden.solve import Solution, Status
 from leyden.system import System
 from leyden.testing.assembly import assembled
@@ -180,6 +181,21 @@ def test_stability_is_a_term_of_the_loss() -> None:
     assert summary["val_instability"] == pytest.approx(1000 * math.sqrt(errors["stability"].mean().item()), rel=1e-5)
     assert summary["val_loss"] == pytest.approx(total.item(), rel=1e-5)
     assert "stability" not in module(potential, config())._errors(one, "train")
+
+
+def test_electrical_response_is_logged() -> None:
+    """In thousandths of e, and of Å^3 over the root of the number of atoms."""
+    weights = LossSection(energy=0.0, forces=0.0, born_effective_charges=3.0, polarizability=2.0)
+    potential = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6), hidden=4))
+    trained = module(potential, config().model_copy(update={"loss": weights}))
+    one = batch(potential)
+    born, alpha = born_charges(potential, one.system), polarizability(potential, one.system)
+    labels = Labels(born_effective_charges=born + 0.25, polarizability=alpha + 0.5 * math.sqrt(2))
+    trained.validation_step(replace(one, labels=labels), 0)
+    summary = trained.epoch_summary("val")
+    assert summary["val_born_rmse"] == pytest.approx(250.0, rel=1e-5)
+    assert summary["val_polarizability_rmse"] == pytest.approx(500.0, rel=1e-5)
+    assert summary["val_loss"] == pytest.approx(3 * 0.25**2 + 2 * 0.5**2, rel=1e-5)
 
 
 BASIS = GaussianBasis(0.6, 1)

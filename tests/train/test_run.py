@@ -16,8 +16,9 @@ from ase import Atoms
 from ase.io import write
 from rich.console import Console
 
+from leyden.charges import Local
 from leyden.checks import InputError
-from leyden.spec import CartesianSpec, EquilibrationSpec, LocalSpec, ModelSpec
+from leyden.spec import CartesianSpec, EquilibrationSpec, LocalSpec, ModelSpec, SplitSpec
 from leyden.storage import FILES, load
 from leyden.train.checkpoint import Interrupted
 from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection, load_config, preset
@@ -230,15 +231,76 @@ def test_direct_epochs_end_where_they_should_after_a_restart(make: Make, stop: "
             {"loss": LossSection(density_coefficients=1.0)},
             "frame 0: density_coefficients: expected 4 an atom, as the density of the model has, got 1; fit them",
         ),
+        (
+            None,
+            {"loss": LossSection(born_effective_charges=1.0)},
+            "loss.born_effective_charges: expected a model with charges, got a short-range one",
+        ),
+        (LocalSpec(), {"loss": LossSection(polarizability=1.0)}, "loss.polarizability: .* got Local, .* exactly zero"),
+        (SplitSpec(), {"loss": LossSection(polarizability=1.0)}, "loss.polarizability: .* got Split, .* exactly zero"),
+        (
+            EquilibrationSpec(),
+            {"loss": LossSection(polarizability=1.0), "optimizer": OptimizerSection(direct_epochs=2)},
+            "loss.polarizability: expected optimizer.direct_epochs=0, got 2, in which the density feels no field",
+        ),
     ],
 )
 def test_what_the_model_has_not(make: Make, charges: Any, changes: dict[str, Any], message: str) -> None:
     frames = clusters(6)
     for atoms in frames:
         atoms.arrays["REF_density_coefficients"] = np.zeros(len(atoms))
+        respond(atoms)
     config = make(frames=frames, **changes)
     with pytest.raises(InputError, match=message):
         run(config.model_copy(update={"model": config.model.model_copy(update={"charges": charges})}))
+
+
+def respond(atoms: Atoms) -> None:
+    """Labels of the point charges of `clusters`, and 0.5 Å^3 for each atom."""
+    q = np.where(atoms.numbers == 8, -0.8, 0.4)
+    q += (atoms.info["total_charge"] - q.sum()) / len(q)
+    atoms.arrays["REF_born_effective_charges"] = np.kron(q[:, None], np.eye(3).ravel())
+    atoms.info["REF_polarizability"] = 0.5 * len(atoms) * np.eye(3)
+
+
+def test_a_few_born_charges_are_learned(make: Make) -> None:
+    """Every third frame has them, and the forces of all hardly count."""
+    frames = clusters(9)
+    for atoms in frames[::3]:
+        respond(atoms)
+    config = make(
+        frames=frames,
+        loss=LossSection(energy=0.0, forces=0.01, born_effective_charges=10.0),
+        optimizer=OptimizerSection(epochs=10, warmup_steps=0, ema_decay=0.0),
+    )
+    run(config)
+    errors = [float(row["val_born_rmse"]) for row in rows(config.output)]
+    assert errors[-1] < 0.3 * errors[0]
+
+
+def test_periodic_structures_whose_charges_flow(make: Make) -> None:
+    """Their Born charges are refused by name; with latent charges, or without that label, they are trained on."""
+    frames = clusters(6)
+    for atoms in frames:
+        respond(atoms)
+    frames[4].set_cell(np.eye(3) * 8)
+    frames[4].set_pbc(True)
+    loss, once = LossSection(born_effective_charges=1.0), OptimizerSection(epochs=1)
+    config = make(frames=frames, loss=loss, optimizer=once)
+    flowing = config.model_copy(update={"model": config.model.model_copy(update={"charges": EquilibrationSpec()})})
+    with pytest.raises(
+        InputError,
+        match=r"frame 4: loss.born_effective_charges: expected open structures, .*of Equilibration can flow; take the"
+        r" preset 'les' or 'split'",
+    ):
+        run(flowing)
+    run(config)
+    del frames[4].arrays["REF_born_effective_charges"], frames[4].info["REF_polarizability"]
+    write(config.data.train, frames, format="extxyz")
+    both = LossSection(born_effective_charges=1.0, polarizability=1.0)
+    run(flowing.model_copy(update={"output": config.output / "other", "loss": both}))
+    (row,) = rows(config.output / "other")
+    assert float(row["val_born_rmse"]) > 0.0 and float(row["val_polarizability_rmse"]) > 0.0
 
 
 class Stop:
@@ -393,6 +455,7 @@ def periodic(frames: list[Atoms]) -> None:
         atoms.set_cell(np.eye(3) * 8)
         atoms.set_pbc((True, True, False))
         atoms.info["REF_stress"] = np.zeros(9)
+        atoms.info["REF_polarizability"] = np.zeros(9)
 
 
 def without(frame: int, *keys: str) -> Callable[[list[Atoms]], object]:
@@ -417,6 +480,7 @@ def without(frame: int, *keys: str) -> Callable[[list[Atoms]], object]:
         (lambda frames: None, {"stress": 1.0}, "stress: expected REF_stress"),
         (periodic, {"stress": 1.0}, "loss.stress: expected structures that are periodic along three axes"),
         (periodic, {"dipole": 1.0}, "loss.dipole: expected open structures, got periodic ones"),
+        (periodic, {"polarizability": 1.0}, "loss.polarizability: .* got periodic ones, along whose periodic axes"),
     ],
 )
 def test_data_that_cannot_be_trained_on(make: Make, change: Any, loss: dict[str, float], message: str) -> None:
@@ -480,3 +544,13 @@ def test_bar_and_lines_do_not_mix(make: Make) -> None:
     assert len(printed) == 2 and all("━" not in line for line in printed)
     assert any(line.startswith("epoch 2/2 ") and "━" in line for line in lines)
     assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h") == 1  # cursor hidden and shown
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_sign_is_chosen_where_no_label_knows_it(make: Make, monkeypatch: pytest.MonkeyPatch, weight: float) -> None:
+    """Neutral structures: electronegative atoms become negative, unless dipoles were trained on."""
+    asked: list[torch.Tensor] = []
+    monkeypatch.setattr(Local, "orient", lambda model, numbers, charges: bool(asked.append(charges)))
+    frames = clusters(9, charges=False)
+    run(make(frames=frames, loss=LossSection(dipole=weight), optimizer=OptimizerSection(epochs=1)))
+    assert len(asked) == (weight == 0.0)

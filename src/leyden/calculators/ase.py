@@ -1,6 +1,7 @@
-"""ASE calculator: energy, free_energy, forces, stress, charges, dipole, E_short, E_long, Born charges.
+"""ASE calculator: energy, free_energy, forces, stress, charges, dipole, E_short, E_long, Born charges, polarizability.
 
-Units are ASE's (eV, Å, e); free_energy equals energy; dipole in e Å about the origin, of open structures only.
+Units are ASE's (eV, Å, e); free_energy equals energy. Of open structures only: dipole in e Å about the origin, and
+polarizability (3, 3) in Å^3. Born charges are (N, 3, 3), row = polarization.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from torch import Tensor
 from leyden.checks import InputError
 from leyden.derivatives import forces
 from leyden.potential import Potential
-from leyden.properties import born_charges
+from leyden.properties import born_charges, polarizability
 from leyden.storage import load, metadata
 from leyden.system import CHARGE_KEYS, FIELD_KEYS, SPIN_KEYS, System
 
@@ -29,6 +30,7 @@ NEEDS = {
     "stress": "a structure that is periodic along three axes",
     "charges": "a model with charges",
     "dipole": "an open structure and a model with charges",
+    "polarizability": "an open structure and a model with charges",
 }
 
 
@@ -41,6 +43,7 @@ class LeydenCalculator(Calculator):
 
     implemented_properties: ClassVar[list[str]] = [  # type: ignore[misc]
         "energy", "free_energy", "forces", "stress", "charges", "dipole", "E_short", "E_long", "born_effective_charges",
+        "polarizability",
     ]  # fmt: skip
 
     def __init__(
@@ -79,7 +82,7 @@ class LeydenCalculator(Calculator):
     ) -> None:
         """Fill results. Raises InputError for structures the model cannot evaluate."""
         super().calculate(atoms, properties, system_changes)
-        system = self._system(self.atoms)
+        system = self.system(self.atoms)
         periodic = bool(system.pbc.all())
         found = forces(self.potential, system, stress=periodic, start=self._start(system))
         output = found.output
@@ -99,19 +102,22 @@ class LeydenCalculator(Calculator):
                 self.results["dipole"] = output.dipole[0].cpu().double().numpy()
         if "born_effective_charges" in properties:
             self.results["born_effective_charges"] = born_charges(self.potential, system).cpu().double().numpy()
+        if "polarizability" in properties and "dipole" in self.results:
+            self.results["polarizability"] = polarizability(self.potential, system)[0].cpu().double().numpy()
         for name in properties:
             if name not in self.results:
                 raise PropertyNotImplementedError(f"{name} needs {NEEDS.get(name, 'another calculator')}.")
 
-    def _start(self, system: System) -> Tensor | None:
-        """The density of the last structure, if this one has the same atoms."""
-        numbers, density = self.last
-        return density if density is not None and torch.equal(numbers, system.numbers) else None
-
-    def _system(self, atoms: Atoms) -> System:
+    def system(self, atoms: Atoms) -> System:
+        """A structure as the potential takes it. Raises InputError for a total charge that the model demands."""
         if self.demands_charge and self.charge is None and not any(key in atoms.info for key in CHARGE_KEYS):
             raise InputError(
                 "total_charge: expected the total charge of the structure, as this model was trained on charged ones;"
                 " set atoms.info['total_charge'] or LeydenCalculator(charge=...), 0 for neutral."
             )
         return System.from_ase(atoms, self.charge, self.multiplicity).to(self.device, self.dtype)
+
+    def _start(self, system: System) -> Tensor | None:
+        """The density of the last structure, if this one has the same atoms."""
+        numbers, density = self.last
+        return density if density is not None and torch.equal(numbers, system.numbers) else None

@@ -13,6 +13,7 @@ from leyden.cli.info import info
 from leyden.cli.init import init
 from leyden.cli.md import md
 from leyden.cli.report import report
+from leyden.cli.response import response
 from leyden.cli.spectrum import spectrum
 from leyden.cli.train import train
 from leyden.train.checkpoint import Interrupted
@@ -32,6 +33,7 @@ app.command()(train)
 app.command("eval")(evaluate)
 app.command()(md)
 app.command()(report)
+app.command()(response)
 app.command()(spectrum)
 
 

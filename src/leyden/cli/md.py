@@ -1,15 +1,16 @@
 """leyden md: molecular dynamics with a trained model."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from leyden.calculators import LeydenCalculator
-from leyden.checks import InputError
+from leyden.checks import require
+from leyden.cli.device import device_there
 from leyden.dynamics import Settings, run
 from leyden.dynamics.run import THERMOSTATS
 from leyden.train.checkpoint import Interrupted
@@ -29,17 +30,21 @@ def md(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run that wrote the output.")] = False,
     seed: Annotated[int, typer.Option()] = 0,
     charge: Annotated[float | None, typer.Option(help="Total charge, e, if the structure does not carry it.")] = None,
+    field: Annotated[str | None, typer.Option(help="Uniform field Ex,Ey,Ez, V/Å, in place of the structure's.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float64",
     device: Annotated[str, typer.Option()] = "cpu",
 ) -> None:
     """Run NVE or NVT dynamics; prints temperature, drift of the conserved energy, and speed."""
     settings = Settings(steps, timestep, temperature, thermostat, time_constant, every, seed)
-    calculator = LeydenCalculator(model, _device(device), dtype, charge)
+    calculator = LeydenCalculator(model, device_there(device), dtype, charge)
+    atoms = load(structure)[-1]
+    if field is not None:
+        atoms.info["external_field"] = _field(field)
     console, last = Console(soft_wrap=True), None
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("dynamics", total=steps)
-            for last in run(load(structure)[-1], calculator, settings, output, resume):
+            for last in run(atoms, calculator, settings, output, resume):
                 bar.update(task, completed=last.steps)
     except KeyboardInterrupt:
         done = f"after {last.steps} of {steps} steps" if last else "before the first frame was written"
@@ -53,11 +58,12 @@ def md(
     console.print(f"{last.ns_per_day:.3g} ns/day", highlight=False)
 
 
-def _device(name: str) -> str:
-    """The name of a device that is there. Raises InputError for any other."""
+def _field(given: str) -> list[float]:
+    """Three finite numbers. Raises InputError for anything else."""
     try:
-        torch.zeros((), device=name)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-        raise InputError(f"--device: expected one of {', '.join(found)}, got {name!r}.") from None
-    return name
+        numbers = [float(number) for number in given.split(",")]
+    except ValueError:
+        numbers = []
+    fits = len(numbers) == 3 and all(map(math.isfinite, numbers))
+    require(fits, f"--field: expected three numbers Ex,Ey,Ez in V/Å, such as 0,0,0.01, got {given!r}.")
+    return numbers

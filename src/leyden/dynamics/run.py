@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
 from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
@@ -19,6 +19,9 @@ from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
 from leyden.dynamics.state import State
 from leyden.solve import Unconverged
+from leyden.system import FIELD_KEYS
+
+(FIELD,) = FIELD_KEYS
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,10 @@ def run(
 ) -> Iterator[Summary]:
     """Simulate, yielding a Summary after each block of `every` steps; the trajectory is extxyz with charges and forces.
 
-    Raises InputError for an unknown thermostat, nothing to resume, a trajectory that would be overwritten, or charges
-    that a solver does not find.
+    Forces of a field (external_field in info, V/Å) derive from the energy -mu.F in it; a resumed run keeps its field.
+
+    Raises InputError for an unknown thermostat, nothing to resume, another field than that of the run to resume, a
+    trajectory that would be overwritten, or charges that a solver does not find.
     """
     if settings.thermostat not in THERMOSTATS:
         raise InputError(f"thermostat: expected one of {', '.join(THERMOSTATS)}, got {settings.thermostat!r}.")
@@ -86,6 +91,8 @@ def run(
     atoms.calc = calculator
     given = {"total_charge": calculator.charge, "total_spin": calculator.multiplicity}
     atoms.info |= {key: value for key, value in given.items() if value is not None}
+    if FIELD in atoms.info:
+        atoms.info[FIELD] = np.array(atoms.info[FIELD], dtype=float)
     state = _resumed(atoms, generator, trajectory) if resume else _started(atoms, generator, settings)
     motion = THERMOSTATS[settings.thermostat](atoms, settings, generator)
     heat, log, done = state.heat, [tuple(row) for row in state.log], state.step
@@ -126,21 +133,44 @@ def _started(atoms: Atoms, generator: np.random.RandomState, settings: Settings)
 def _resumed(atoms: Atoms, generator: np.random.RandomState, trajectory: Path) -> State:
     """Put atoms and generator back, and cut the trajectory to the frames that the state knows."""
     state = State.read(_state_path(trajectory), atoms)
-    atoms.positions = state.positions
-    atoms.set_momenta(state.momenta)
-    kind, keys, position, has_gauss, gauss = (
-        state.generator[k] for k in ("kind", "keys", "position", "has_gauss", "gauss")
-    )
-    generator.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
     size = trajectory.stat().st_size if trajectory.is_file() else 0
     if size < state.trajectory_bytes:
         raise InputError(
             f"{trajectory}: expected the trajectory of the run to resume, {state.trajectory_bytes} bytes or more,"
             f" got {size}; put it back, or run without --resume to another output."
         )
+    _keep_field(atoms, trajectory)
+    atoms.positions = state.positions
+    atoms.set_momenta(state.momenta)
+    kind, keys, position, has_gauss, gauss = (
+        state.generator[k] for k in ("kind", "keys", "position", "has_gauss", "gauss")
+    )
+    generator.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
     with trajectory.open("r+b") as file:
         file.truncate(state.trajectory_bytes)
     return state
+
+
+def _keep_field(atoms: Atoms, trajectory: Path) -> None:
+    """Take the field from the first frame of the run; one that was given has to be the same."""
+    try:
+        frame = read(trajectory, index=0, format="extxyz")
+    except (OSError, ValueError, KeyError, IndexError):
+        raise InputError(
+            f"{trajectory}: expected the trajectory of the run to resume, got another file; put it back, or run without"
+            " --resume to another output."
+        ) from None
+    assert isinstance(frame, Atoms)
+    before = frame.info.get(FIELD)
+    kept = np.zeros(3) if before is None else before
+    given = atoms.info.get(FIELD, kept)
+    if not np.array_equal(given, kept):
+        raise InputError(
+            f"{FIELD}: expected the field of the run to resume, {np.asarray(kept).tolist()} V/Å, got"
+            f" {np.asarray(given).tolist()}; leave out --field, or run without --resume to another output."
+        )
+    if before is not None:
+        atoms.info[FIELD] = kept
 
 
 def _record(

@@ -33,14 +33,16 @@ def dipole(potential: Potential, system: System) -> Tensor:
 
 
 @torch.enable_grad()
-def born_charges(potential: Potential, system: System, create_graph: bool = False) -> Tensor:
-    """Born effective charges (N, 3, 3) in e.
+def born_charges(
+    potential: Potential, system: System, create_graph: bool = False, pairs: NeighborList | None = None
+) -> Tensor:
+    """Born effective charges (N, 3, 3) in e. pairs within the backbone's cutoff are found here unless given.
 
     Raises InputError for a model without charges, and along periodic axes for one whose charges can flow round the
     cell.
     """
     _require_charges("born_charges", potential)
-    pairs = neighbor_list(system, potential.backbone.cutoff)
+    pairs = pairs or neighbor_list(system, potential.backbone.cutoff)
     if not bool(system.pbc.any()):
         return _open(potential, system, pairs, create_graph)
     along = along_periodic_axes(system)[system.index]
@@ -52,8 +54,10 @@ def born_charges(potential: Potential, system: System, create_graph: bool = Fals
 
 
 @torch.enable_grad()
-def polarizability(potential: Potential, system: System, create_graph: bool = False) -> Tensor:
-    """dmu/dfield of each structure, (S, 3, 3) as a volume in Å^3, symmetric; that of fixed nuclei.
+def polarizability(
+    potential: Potential, system: System, create_graph: bool = False, pairs: NeighborList | None = None
+) -> Tensor:
+    """dmu/dfield of each structure, (S, 3, 3) as a volume in Å^3, symmetric; that of fixed nuclei. pairs as above.
 
     Raises InputError for a model without charges, and for periodic structures.
     """
@@ -63,9 +67,10 @@ def polarizability(potential: Potential, system: System, create_graph: bool = Fa
             "polarizability: expected open structures, got a periodic one; along periodic axes a uniform field is no"
             " potential."
         )
+    pairs = pairs or neighbor_list(system, potential.backbone.cutoff)
     field = system.field.detach().requires_grad_()
     with potential.asked(order=3 if create_graph else 2):
-        output = potential(replace(system, field=field), neighbor_list(system, potential.backbone.cutoff))
+        output = potential(replace(system, field=field), pairs)
     moment = -_derivative(output.energy.sum(), field, True)
     return COULOMB * torch.stack([_derivative(moment[:, axis].sum(), field, create_graph) for axis in range(3)], 1)
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +22,8 @@ from leyden.train.module import TrainingModule
 
 COLUMNS = (
     "epoch", "train_loss", "val_loss", "val_energy_rmse", "val_force_rmse", "val_virial_rmse", "val_dipole_rmse",
-    "val_quadrupole_rmse", "val_density_rmse", "val_chemical_potential_rmse", "val_instability", "train_unsolved",
-    "val_unsolved", "learning_rate", "seconds",
+    "val_quadrupole_rmse", "val_density_rmse", "val_chemical_potential_rmse", "val_born_rmse",
+    "val_polarizability_rmse", "val_instability", "train_unsolved", "val_unsolved", "learning_rate", "seconds",
 )  # fmt: skip
 
 PRINTED = (
@@ -90,10 +91,13 @@ class EpochLog(Callback):
             save(module.potential, self.folder / "best", self.metadata | {"epoch": row["epoch"]})
 
     def _write(self) -> None:
-        with (self.folder / "train.csv").open("w", newline="") as file:
+        """Replace train.csv in one step."""
+        partial = self.folder / ".train.csv"
+        with partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
             writer.writeheader()
             writer.writerows(self.rows)
+        os.replace(partial, self.folder / "train.csv")
 
     def _say(self, row: dict[str, Any], epochs: int | None) -> None:
         """One line; * marks the best epoch so far. The first line has the column names above it."""

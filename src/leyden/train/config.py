@@ -47,6 +47,8 @@ class LossSection(Section):
     quadrupole: float = Field(0.0, ge=0.0, description="e Å^2 over the square root of the number of atoms")
     density_coefficients: float = Field(0.0, ge=0.0, description="of the basis of the model, e, e Å")
     chemical_potential: float = Field(0.0, ge=0.0, description="dE/dQ, eV/e")
+    born_effective_charges: float = Field(0.0, ge=0.0, description="e, by component")
+    polarizability: float = Field(0.0, ge=0.0, description="Å^3 over the square root of the number of atoms")
     stability: float = Field(0.0, ge=0.0, description="of cycles p = g(p): the spectral radius of dg/dp above 0.9")
 
     @model_validator(mode="after")

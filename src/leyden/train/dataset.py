@@ -9,17 +9,26 @@ import torch
 from torch.utils.data import DataLoader
 
 from leyden.baseline import Baseline
-from leyden.charges.model import cyclic, solved
+from leyden.charges import Local, Split
+from leyden.charges.model import ChargeModel, Polarized, cyclic, solved
 from leyden.checks import InputError, require
 from leyden.potential import Potential
 from leyden.spec import PotentialSpec
 from leyden.train.config import Config
 from leyden.train.data import Frame, FrameSet, collate, random_split, read_frames, with_pairs
+from leyden.train.electric import ELECTRIC
 from leyden.train.sampler import EpochShuffle
 
 FEWEST_NEIGHBORS = 20.0
 """Least mean number of neighbors to normalise with. In small clusters the sums over neighbors vary more than their mean
 tells, and products of them would start training with forces of hundreds of eV/Å."""
+
+REASON = {
+    "dipole": "whose dipole depends on the choice of the cell",
+    "quadrupole": "whose quadrupole depends on the choice of the cell",
+    "polarizability": "along whose periodic axes a uniform field is no potential",
+}
+"""Why periodic structures have no such property."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +79,8 @@ def potential_spec(config: Config, frames: Sequence[Frame]) -> PotentialSpec:
 
 def check_model(config: Config, potential: Potential, data: TrainingData) -> None:
     """Raise InputError where the model has not what the config wants to train."""
-    charges, wanted = potential.charges, config.loss.wanted()
-    for name in ("dipole", "quadrupole", "density_coefficients", "chemical_potential"):
+    charges, wanted, frames = potential.charges, config.loss.wanted(), [*data.train, *data.validation]
+    for name in ("dipole", "quadrupole", "density_coefficients", "chemical_potential", *ELECTRIC):
         require(
             name not in wanted or charges is not None,
             f"loss.{name}: expected a model with charges, got a short-range one; set it to 0, or model.charges.",
@@ -81,7 +90,11 @@ def check_model(config: Config, potential: Potential, data: TrainingData) -> Non
     if config.optimizer.direct_epochs > 0:
         solved(charges)
     if charges is not None and "density_coefficients" in wanted:
-        _check_width([*data.train, *data.validation], charges.basis.dim)
+        _check_width(frames, charges.basis.dim)
+    if "born_effective_charges" in wanted and not isinstance(charges, Polarized):
+        _check_open(frames, charges)
+    if "polarizability" in wanted:
+        _check_polarizable(charges, config.optimizer.direct_epochs)
 
 
 def loaders(data: TrainingData, config: Config, rank: int, world: int) -> tuple[DataLoader[Frame], DataLoader[Frame]]:
@@ -124,11 +137,11 @@ def _check(frames: Sequence[Frame], wanted: Sequence[str]) -> None:
             any(name in labels for name in wanted),
             f"{frame.origin}: expected at least one of {', '.join(wanted)}, got none of them; remove the frame.",
         )
-    for name in {"dipole", "quadrupole"} & set(wanted):
+    for name in [name for name in REASON if name in wanted]:
         if any(frame.system.pbc.any().item() for frame in _with(name, frames)):
             raise InputError(
-                f"loss.{name}: expected open structures, got periodic ones, whose {name} depends on the choice of the"
-                f" cell; set loss.{name}=0, or remove the label there."
+                f"loss.{name}: expected open structures, got periodic ones, {REASON[name]}; set loss.{name}=0, or"
+                " remove the label there."
             )
     if "stress" in wanted and not all(frame.system.pbc.all().item() for frame in _with("stress", frames)):
         raise InputError(
@@ -146,6 +159,29 @@ def _check_width(frames: Sequence[Frame], dim: int) -> None:
             f"{frame.origin}: density_coefficients: expected {dim} an atom, as the density of the model has, got"
             f" {width}; fit them in the basis of the model, or set loss.density_coefficients=0.",
         )
+
+
+def _check_open(frames: Sequence[Frame], charges: ChargeModel | None) -> None:
+    for frame in _with("born_effective_charges", frames):
+        require(
+            not bool(frame.system.pbc.any()),
+            f"{frame.origin}: loss.born_effective_charges: expected open structures, got a periodic one, round whose"
+            f" cell the charge of {type(charges).__name__} can flow; take the preset 'les' or 'split', or remove the"
+            " label there.",
+        )
+
+
+def _check_polarizable(charges: ChargeModel | None, direct_epochs: int) -> None:
+    require(
+        not isinstance(charges, Local | Split),
+        f"loss.polarizability: expected a model whose charges feel a field, got {type(charges).__name__}, whose"
+        " polarizability is exactly zero; set it to 0, or take the preset 'polarizable'.",
+    )
+    require(
+        direct_epochs == 0,
+        f"loss.polarizability: expected optimizer.direct_epochs=0, got {direct_epochs}, in which the density feels no"
+        " field; set one of the two to 0.",
+    )
 
 
 def _with(name: str, frames: Sequence[Frame]) -> list[Frame]:

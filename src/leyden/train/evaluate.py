@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leyden.charges.model import Polarized
+from leyden.charges.model import ChargeModel
 from leyden.density.moments import quadrupole
 from leyden.derivatives import Derivatives, forces
 from leyden.potential import Potential
-from leyden.properties import born_charges
 from leyden.solve import Solution, Status
 from leyden.system import System
 from leyden.train.batch import Batch, Frame, Labels, collate
+from leyden.train.electric import ELECTRIC, defined, electric
 from leyden.train.metrics import Evaluation, Parity, Solved
 from leyden.train.molecules import molecular_charges
 from leyden.train.progress import track
@@ -90,7 +90,7 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
     """Reference and prediction of every label that this batch has and the potential can give."""
     system, labels, output = batch.system, batch.labels, found.output
     frame, atom = torch.arange(system.count), system.index
-    charges, density = potential.charges, output.density
+    charges, density, response = potential.charges, output.density, electric(potential, batch)
     offered: list[tuple[str, str, Tensor | None, Callable[[], Tensor | None], Tensor]] = [
         ("energy", "eV/atom", labels.energy, lambda: output.energy, frame),
         ("forces", "eV/Å", labels.forces, lambda: found.forces, atom),
@@ -107,8 +107,9 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
         ("chemical_potential", "eV/e", labels.chemical_potential, lambda: found.chemical_potential, frame),
         (
             "born_effective_charges", "e", labels.born_effective_charges,
-            lambda: born_charges(potential, system) if _polarized(potential, system) else None, atom,
+            lambda: response.get("born_effective_charges"), atom,
         ),
+        ("polarizability", "Å^3", labels.polarizability, lambda: response.get("polarizability"), frame),
     ]  # fmt: skip
     rows = []
     for name, unit, label, predict, owner in offered:
@@ -117,10 +118,8 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
             continue
         if name == "energy":
             label, predicted = label / system.size, predicted / system.size
-        there = ~label.isnan()
-        if name in MEANT:  # for the others of a mixed batch
-            meant = MEANT[name](system.pbc)
-            there = there & meant.view(-1, *[1] * (label.dim() - 1))
+        meant = _meant(name, charges, system)[owner]  # for the others of a mixed batch
+        there = ~label.isnan() & meant.view(-1, *[1] * (label.dim() - 1))
         if not bool(there.any()):
             continue
         owners = owner.view(-1, *[1] * (label.dim() - 1)).expand_as(label)
@@ -128,10 +127,11 @@ def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
     return rows
 
 
-def _polarized(potential: Potential, system: System) -> bool:
-    """Whether the model has Born charges for these structures."""
-    charges = potential.charges
-    return charges is not None and (isinstance(charges, Polarized) or not bool(system.pbc.any()))
+def _meant(name: str, charges: ChargeModel | None, system: System) -> Tensor:
+    """Which structures (S,) have a property."""
+    if name in ELECTRIC:
+        return defined(name, charges, system)
+    return MEANT[name](system.pbc) if name in MEANT else torch.ones_like(system.pbc[:, 0])
 
 
 def _same_basis(potential: Potential, labels: Labels) -> bool:

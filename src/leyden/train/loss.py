@@ -2,9 +2,13 @@
 
 energy and virial are compared per atom (eV/atom), forces by component (eV/Å), dipoles (e Å) and quadrupoles (e Å^2, of
 open structures, about the origin of the coordinates) per square root of the number of atoms, density coefficients (e,
-e Å) by component, and chemical potentials dE/dQ in eV/e. A cycle p = g(p) with the spectral radius r of dg/dp adds
-max(0, r - limit)^2 (after Bai et al., arXiv 2106.14342).
+e Å) by component, chemical potentials dE/dQ in eV/e, Born charges (e) by component, and polarizabilities (Å^3) per
+square root of the number of atoms: sums over atoms, like the moments, whose errors grow with it where those of atoms
+are independent. A cycle p = g(p) with the spectral radius r of dg/dp adds max(0, r - limit)^2 (after Bai et al., arXiv
+2106.14342).
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -21,12 +25,18 @@ STABLE = 0.9
 
 
 def squared_errors(
-    predicted: Derivatives, labels: Labels, system: System, basis: GaussianBasis | None
+    predicted: Derivatives,
+    labels: Labels,
+    system: System,
+    basis: GaussianBasis | None,
+    response: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Flat squared errors of every label that is there, each in the unit of the loss; missing entries are left out.
 
-    basis: of the density; None for a model without charges.
+    basis: of the density; None for a model without charges. response: Born charges and polarizabilities, of all
+    structures with the label (electric.py). What was not predicted has no errors.
     """
+    response = response or {}
     size = system.size.to(system.positions.dtype)
     output, structure, atom = predicted.output, torch.ones_like(size), torch.ones_like(system.positions[:, 0])
     second = None
@@ -40,11 +50,14 @@ def squared_errors(
         "quadrupole": (second, labels.quadrupole, size.sqrt()),
         "density_coefficients": (output.density, labels.density_coefficients, atom),
         "chemical_potential": (predicted.chemical_potential, labels.chemical_potential, structure),
+        "born_effective_charges": (response.get("born_effective_charges"), labels.born_effective_charges, atom),
+        "polarizability": (response.get("polarizability"), labels.polarizability, size.sqrt()),
     }
+    nothing = output.energy[:0]  # in the graph: a batch that adds nothing has a gradient, which is zero
     return {
-        name: _squared(value, label, unit)
+        name: nothing if value is None else _squared(value, label, unit)
         for name, (value, label, unit) in pairs.items()
-        if value is not None and label is not None
+        if label is not None
     }
 
 

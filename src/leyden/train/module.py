@@ -1,6 +1,7 @@
 """What lightning trains: a potential, its loss, its optimizer and the errors it logs."""
 
 import math
+from dataclasses import replace
 
 import torch
 from lightning.pytorch import LightningModule
@@ -14,13 +15,15 @@ from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.train.batch import Batch
 from leyden.train.config import Config
+from leyden.train.electric import electric
 from leyden.train.loss import instability, loss, squared_errors
 from leyden.units import MILLI
 
 COLUMN = {
     "energy": "energy_rmse", "forces": "force_rmse", "stress": "virial_rmse", "dipole": "dipole_rmse",
     "quadrupole": "quadrupole_rmse", "density_coefficients": "density_rmse",
-    "chemical_potential": "chemical_potential_rmse", "stability": "instability",
+    "chemical_potential": "chemical_potential_rmse", "born_effective_charges": "born_rmse",
+    "polarizability": "polarizability_rmse", "stability": "instability",
 }  # fmt: skip
 """What the log calls the root mean squares of the loss, in thousandths of its units."""
 
@@ -111,7 +114,9 @@ class TrainingModule(LightningModule):
         self.unsolved[f"in_{which}"].update(failed.sum())  # type: ignore[operator]
         if bool(failed.any()):
             labels = labels.without(failed, system)
-        errors = squared_errors(predicted, labels, system, None if charges is None else charges.basis)
+        with self.potential.asked(report=True, direct=direct):
+            response = electric(self.potential, replace(batch, labels=labels), self.labels, create_graph=training)
+        errors = squared_errors(predicted, labels, system, None if charges is None else charges.basis, response)
         if self.stability and solution is not None:
             errors["stability"] = instability(solution.radius)
         return errors

@@ -38,6 +38,9 @@ QUIET = (
 """Lightning's hints that do not concern small in-memory batches and restarts, its own use of an older torch, and with
 several processes: a label that no batch of one of them had, gradients of matrices with one row."""
 
+SIGNED = {"dipole", "quadrupole", "born_effective_charges", "density_coefficients", "chemical_potential"}
+"""Labels that change their sign with the charges."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -73,7 +76,7 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
     log = EpochLog(config.output, run, provenance(config, data), console)
     _fit(config, data, potential, log, checkpoint, console)
     if main_process():
-        _orient(config.output / "best", data)
+        _orient(config, data)
     return Trained(config.output / "best", len(log.rows), log.seconds)
 
 
@@ -167,10 +170,11 @@ def _how_to_go_on(config: Config, epochs: int) -> str:
     )
 
 
-def _orient(best: Path, data: TrainingData) -> None:
-    """Fix the sign of latent charges where the data leave it open: neutral structures only."""
-    potential = load(best)
-    if not isinstance(potential.charges, Local) or any(frame.system.charge.any() for frame in data.train):
+def _orient(config: Config, data: TrainingData) -> None:
+    """Fix the sign of latent charges where the data leave it open: neutral structures without labels that know it."""
+    best = config.output / "best"
+    potential, known = load(best), SIGNED & set(config.loss.wanted())
+    if not isinstance(potential.charges, Local) or known or any(frame.system.charge.any() for frame in data.train):
         return
     dtype = next(potential.parameters()).dtype
     sample = data.train[:20]

@@ -1,0 +1,73 @@
+"""The lines that leyden response prints: properties with their units, or '-' and the reason where there is none."""
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from leyden.properties.summary import ElectricalProperties
+
+DEBYE = 4.803204712570263
+"""D in an e Å."""
+NEUTRAL = 1e-6
+"""e; the dipole of a structure that has less depends on no origin."""
+TITLES = {
+    "charges": "sum of charges", "dipole": "dipole", "quadrupole": "quadrupole", "polarizability": "polarizability",
+    "born_effective_charges": "Born charges", "chemical_potential": "chemical potential", "hardness": "hardness",
+}  # fmt: skip
+
+Row = tuple[str, str, str, str]
+"""Name, value, unit, remark."""
+
+
+def heading(number: int, found: ElectricalProperties) -> str:
+    """Which structure it is."""
+    (atoms,) = found.system.to_ase()
+    axes = int(atoms.pbc.sum())
+    kind = f"periodic along {axes} {'axis' if axes == 1 else 'axes'}" if axes else "open"
+    return f"frame {number}: {atoms.get_chemical_formula()}, {kind}, total charge {found.system.charge.item():+g} e"
+
+
+def lines(found: ElectricalProperties, wanted: Sequence[str]) -> Iterator[str]:
+    """What was wanted of one structure."""
+    for name, value, unit, remark in _rows(found):
+        yield f"  {name:<28}{value:<27}  {unit:<7}{remark}".rstrip()
+    for name in wanted:
+        if name in found.absent:
+            yield f"  {TITLES[name]:<28}-  {found.absent[name]}"
+
+
+def _rows(found: ElectricalProperties) -> Iterator[Row]:
+    if found.charges is not None:
+        yield "sum of charges", _numbers(found.charges.sum()), "e", ""
+    yield from _dipole(found)
+    if (tensor := found.quadrupole) is not None:
+        yield "quadrupole, traceless,", _numbers(tensor.diagonal()), "e Å^2", "xx yy zz"
+        yield "  about the origin", _numbers(tensor[[1, 0, 0], [2, 2, 1]]), "e Å^2", "yz xz xy"
+    if (eigenvalues := found.polarizabilities) is not None:
+        yield "polarizability, trace / 3", _numbers(eigenvalues.mean()), "Å^3", ""
+        yield "  eigenvalues", _numbers(eigenvalues), "Å^3", ""
+    if (missing := found.acoustic_sum) is not None:
+        means = "".join(f"{symbol:>3} {value:z.4f}" for symbol, value in found.mean_born_charges.items())
+        yield "Born charges, trace / 3", means, "e", "means"
+        yield "  largest |sum Z* - Q|", f"{missing:9.1e}", "e", ""
+    if found.chemical_potential is not None:
+        yield "chemical potential dE/dQ", _numbers(found.chemical_potential), "eV/e", ""
+    if found.hardness is not None:
+        yield "hardness d2E/dQ2", _numbers(found.hardness), "eV/e^2", ""
+
+
+def _dipole(found: ElectricalProperties) -> Iterator[Row]:
+    """Of charged structures about two origins."""
+    centred = found.centred_dipole
+    if found.dipole is None or found.charges is None or centred is None:
+        return
+    about = [("dipole about the origin", "", found.dipole)]
+    if abs(found.charges.sum().item()) > NEUTRAL:
+        about.append(("dipole about the centre", "  of nuclear charge", centred))
+    for first, second, moment in about:
+        yield first, _numbers(moment), "e Å", ""
+        yield second, _numbers(DEBYE * moment), "D", f"length {DEBYE * moment.norm():.4f}"
+
+
+def _numbers(values: Tensor) -> str:
+    return "".join(f"{value:z9.4f}" for value in values.flatten().tolist())

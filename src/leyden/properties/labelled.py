@@ -1,0 +1,27 @@
+"""Electrical properties as labels of an ase.Atoms, under the keys of docs/conventions.md."""
+
+from ase import Atoms
+from torch import Tensor
+
+from leyden.properties.summary import ElectricalProperties
+
+ATOMS = ("charges", "born_effective_charges")
+STRUCTURE = ("dipole", "quadrupole", "polarizability", "chemical_potential")
+
+
+def labelled(found: ElectricalProperties) -> Atoms:
+    """The structure with its inputs, and as REF_ labels whatever of its properties there is: tensors as 9 numbers, row
+    by row; hardness under its own name."""
+    (atoms,) = found.system.to_ase()
+    values = {name: value for name, value in vars(found).items() if isinstance(value, Tensor)}
+    for name in ATOMS:
+        if name in values:
+            value = values[name].cpu().double().numpy()
+            atoms.arrays[f"REF_{name}"] = value.reshape(len(atoms), -1) if value.ndim > 1 else value
+    for name in STRUCTURE:
+        if name in values:
+            value = values[name].cpu().double().numpy()
+            atoms.info[f"REF_{name}"] = value.flatten() if value.ndim > 0 else value.item()
+    if found.hardness is not None:
+        atoms.info["hardness"] = found.hardness.item()
+    return atoms
