@@ -328,6 +328,28 @@ def test_another_field_at_resume(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(("key", "name"), [("total_charge", "charge"), ("total_spin", "spin")])
+def test_another_charge_or_spin_at_resume(
+    water: Atoms, calculator: LeydenCalculator, tmp_path: Path, key: str, name: str
+) -> None:
+    """Refused; left out, the run goes on with its own."""
+    whole, parts = tmp_path / "whole.xyz", tmp_path / "parts.xyz"
+    bare = water.copy()
+    bare.info.pop(key, None)
+    water.info[key] = 2
+    simulate(water, calculator, SHORT, whole)
+    simulate(water, calculator, replace(SHORT, steps=10), parts)
+    before, other = parts.read_bytes(), water.copy()
+    other.info[key] = 3
+    with pytest.raises(
+        InputError, match=rf"^{key}: expected the {name} of the run to resume, 2.0.*, got 3.0.*; leave it"
+    ):
+        simulate(other, calculator, SHORT, parts, resume=True)
+    assert parts.read_bytes() == before
+    simulate(bare, calculator, SHORT, parts, resume=True)
+    same_run(whole, parts, water)
+
+
 def test_another_file_in_place_of_the_trajectory(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
     path = tmp_path / "md.xyz"
     simulate(water, calculator, SHORT, path)

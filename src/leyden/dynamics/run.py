@@ -19,8 +19,10 @@ from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
 from leyden.dynamics.state import State
 from leyden.solve import Unconverged
-from leyden.system import FIELD_KEYS
+from leyden.system import CHARGE_KEYS, FIELD_KEYS, SPIN_KEYS, System
 
+INPUTS = {"charge": (CHARGE_KEYS, " e"), "spin": (SPIN_KEYS, ""), "field": (FIELD_KEYS, " V/Å")}
+"""What a resumed run keeps, as a System names it, the keys of info, and the unit."""
 (FIELD,) = FIELD_KEYS
 
 
@@ -76,9 +78,10 @@ def run(
 ) -> Iterator[Summary]:
     """Simulate, yielding a Summary after each block of `every` steps; the trajectory is extxyz with charges and forces.
 
-    Forces of a field (external_field in info, V/Å) derive from the energy -mu.F in it; a resumed run keeps its field.
+    Forces of a field (external_field in info, V/Å) derive from the energy -mu.F in it. A resumed run keeps its field,
+    charge and spin.
 
-    Raises InputError for an unknown thermostat, nothing to resume, another field than that of the run to resume, a
+    Raises InputError for an unknown thermostat, nothing to resume, others of these than the run to resume had, a
     trajectory that would be overwritten, or charges that a solver does not find.
     """
     if settings.thermostat not in THERMOSTATS:
@@ -139,7 +142,7 @@ def _resumed(atoms: Atoms, generator: np.random.RandomState, trajectory: Path) -
             f"{trajectory}: expected the trajectory of the run to resume, {state.trajectory_bytes} bytes or more,"
             f" got {size}; put it back, or run without --resume to another output."
         )
-    _keep_field(atoms, trajectory)
+    _keep_inputs(atoms, trajectory)
     atoms.positions = state.positions
     atoms.set_momenta(state.momenta)
     kind, keys, position, has_gauss, gauss = (
@@ -151,8 +154,8 @@ def _resumed(atoms: Atoms, generator: np.random.RandomState, trajectory: Path) -
     return state
 
 
-def _keep_field(atoms: Atoms, trajectory: Path) -> None:
-    """Take the field from the first frame of the run; one that was given has to be the same."""
+def _keep_inputs(atoms: Atoms, trajectory: Path) -> None:
+    """Take charge, spin and field from the first frame of the run; what is given of them has to be the same."""
     try:
         frame = read(trajectory, index=0, format="extxyz")
     except (OSError, ValueError, KeyError, IndexError):
@@ -161,16 +164,17 @@ def _keep_field(atoms: Atoms, trajectory: Path) -> None:
             " --resume to another output."
         ) from None
     assert isinstance(frame, Atoms)
-    before = frame.info.get(FIELD)
-    kept = np.zeros(3) if before is None else before
-    given = atoms.info.get(FIELD, kept)
-    if not np.array_equal(given, kept):
-        raise InputError(
-            f"{FIELD}: expected the field of the run to resume, {np.asarray(kept).tolist()} V/Å, got"
-            f" {np.asarray(given).tolist()}; leave out --field, or run without --resume to another output."
-        )
-    if before is not None:
-        atoms.info[FIELD] = kept
+    for keys, _ in INPUTS.values():
+        if not any(key in atoms.info for key in keys):
+            atoms.info |= {key: frame.info[key] for key in keys if key in frame.info}
+    before, given = System.from_ase(frame), System.from_ase(atoms)
+    for name, (keys, unit) in INPUTS.items():
+        kept, new = (getattr(system, name)[0].tolist() for system in (before, given))
+        if kept != new:
+            raise InputError(
+                f"{keys[0]}: expected the {name} of the run to resume, {kept}{unit}, got {new}{unit}; leave it out, or run"
+                " without --resume to another output."
+            )
 
 
 def _record(
