@@ -172,8 +172,8 @@ def _keep_inputs(atoms: Atoms, trajectory: Path) -> None:
         kept, new = (getattr(system, name)[0].tolist() for system in (before, given))
         if kept != new:
             raise InputError(
-                f"{keys[0]}: expected the {name} of the run to resume, {kept}{unit}, got {new}{unit}; leave it out, or run"
-                " without --resume to another output."
+                f"{keys[0]}: expected the {name} of the run to resume, {kept}{unit}, got {new}{unit}; leave it out,"
+                " or run without --resume to another output."
             )
 
 
