@@ -7,7 +7,6 @@ dg/dp is (above one, the plain cycle p <- g(p) diverges). Where a step does not 
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from leyden.solve.gmres import gmres
 from leyden.solve.implicit import reattached
 from leyden.solve.linear import Rows
 from leyden.solve.newton import Newton, Step
+from leyden.solve.slope import Slope
 from leyden.solve.solution import Solution, outcome
 from leyden.solve.stationary import ENOUGH, RELATIVE, Settings, require_derivatives
 
@@ -26,31 +26,6 @@ SINGLE, DOUBLE = 1e-5, 1e-11
 
 REAL = 1e-6
 """Relative size of an imaginary part that is roundoff."""
-
-
-class Slope:
-    """dg/dp of a map at a density, as a linear map and its transpose; nothing is evaluated before it is used."""
-
-    def __init__(self, image: Map, density: Tensor) -> None:
-        self.image, self.density = image, density.detach()
-
-    def forward(self, v: Tensor) -> Tensor:
-        """(dg/dp) v: the transpose is linear in what it is applied to, and this is its transpose."""
-        _, _, probe, pulled = self._graph
-        return torch.autograd.grad(pulled, probe, v, retain_graph=True)[0]
-
-    def backward(self, v: Tensor) -> Tensor:
-        """(dg/dp)^T v."""
-        p, image, _, _ = self._graph
-        return torch.autograd.grad(image, p, v, retain_graph=True)[0]
-
-    @cached_property
-    def _graph(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        with torch.enable_grad():
-            p, probe = (x.requires_grad_() for x in (self.density.clone(), torch.zeros_like(self.density)))
-            image = self.image(p) + 0.0 * p
-            (pulled,) = torch.autograd.grad(image, p, probe, create_graph=True)
-        return p, image, probe, pulled
 
 
 class Cycle(Newton):

@@ -2,9 +2,8 @@
 
 Restarted GMRES (Saad & Schultz, SIAM J. Sci. Stat. Comput. 7, 856): with an orthonormal basis V of the space of r, A r,
 A^2 r, ... (m vectors) and A V_m = V_{m+1} H, x = V y minimises the residual | |r| e_1 - H y |, by rotations of H. A
-preconditioner M stands to the right, A M^-1 for A. Each structure has its own H and rests when it is solved. Two passes
-of the classical Gram-Schmidt process leave V as orthogonal as two of the modified one, in products of whole blocks
-(Giraud et al., Numer. Math. 101, 87). The eigenvalues of H approximate those of A.
+preconditioner M stands to the right, A M^-1 for A. Each structure has its own H and rests when it is solved. The
+eigenvalues of H approximate those of A.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leyden import segment
 from leyden.solve.linear import Linear, Rows
 
 RESTART = 40
@@ -57,11 +55,7 @@ class _Space:
     def grow(self, image: Tensor, j: int, going: Tensor) -> Tensor:
         """Add A v_j, (N, dim), for the structures that go on, (S,): the norm of what is left of the residual, (S,)."""
         column = self.size.new_zeros(self.rows.count, len(self.basis))
-        known = self.basis[: j + 1]
-        for _ in range(2):
-            along = segment.total(torch.einsum("kna,na->nk", known, image), self.rows.index, self.rows.count)
-            image = image - torch.einsum("kna,nk->na", known, along[self.rows.index])
-            column[:, : j + 1] += along
+        image, column[:, : j + 1] = self.rows.orthogonal(image, self.basis[: j + 1])
         norm = self.rows.dot(image, image).sqrt()
         norm = torch.where(norm > torch.finfo(norm.dtype).eps * column.norm(dim=1), norm, 0.0)
         column[:, j + 1] = norm

@@ -29,6 +29,31 @@ class Rows:
         """a.b of each structure, (S,)."""
         return segment.total((a * b).sum(1), self.index, self.count)
 
+    @property
+    def place(self) -> Tensor:
+        """Of each row in its structure, (N,) from 0."""
+        return (
+            torch.arange(len(self.index), device=self.index.device) - segment.starts(self.index, self.count)[self.index]
+        )
+
+    def asymmetric(self, like: Tensor) -> Tensor:
+        """An array like (N, dim) that no symmetry of a structure keeps, the same in any batch."""
+        component = torch.arange(like.shape[1], device=like.device)
+        return torch.cos(2.0 * self.place[:, None] ** 1.5 + component).to(like.dtype)
+
+    def orthogonal(self, a: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+        """What is left of a (N, dim) without a basis (k, N, dim), and its coefficients (S, k) in that.
+
+        Two passes of the classical Gram-Schmidt process leave it as orthogonal as two of the modified one, in products
+        of whole blocks (Giraud et al., Numer. Math. 101, 87).
+        """
+        coefficients = a.new_zeros(self.count, len(basis))
+        for _ in range(2):
+            along = segment.total(torch.einsum("kna,na->nk", basis, a), self.index, self.count)
+            a = a - torch.einsum("kna,nk->na", basis, along[self.index])
+            coefficients += along
+        return a, coefficients
+
     def largest(self, a: Tensor) -> Tensor:
         """The largest |entry| of each structure, (S,)."""
         size = a.abs().amax(1)

@@ -92,9 +92,8 @@ def _distinct(objective: Objective, found: Sequence[Solution], densities: Tensor
 def _arrangement(objective: Objective, density: Tensor) -> Tensor:
     """sum_i sqrt(i) q_i, (S,)."""
     index, count = objective.rows.index, objective.rows.count
-    place = torch.arange(len(index), device=index.device) - segment.starts(index, count)[index]
     charge = density[:, objective.plane.columns].sum(1)
-    return segment.total(place.to(charge.dtype).sqrt() * charge, index, count)
+    return segment.total(objective.rows.place.to(charge.dtype).sqrt() * charge, index, count)
 
 
 def _ascending(energies: Tensor, arrangement: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from leyden import segment
 from leyden.solve.constraint import Plane
 from leyden.solve.implicit import reattached
 from leyden.solve.linear import Linear, Rows, conjugate_gradients
@@ -125,10 +124,7 @@ def verified(objective: Objective, solution: Solution) -> Solution:
 
 def asymmetric(objective: Objective, like: Tensor) -> Tensor:
     """A direction (N, dim) along the tangent that no symmetry of a structure keeps, the same in any batch."""
-    index, count = objective.rows.index, objective.rows.count
-    place = torch.arange(len(index), device=index.device) - segment.starts(index, count)[index]
-    component = torch.arange(like.shape[1], device=index.device)
-    return objective.plane.tangent(torch.cos(2.0 * place[:, None] ** 1.5 + component).to(like.dtype))
+    return objective.plane.tangent(objective.rows.asymmetric(like))
 
 
 def _at(objective: Objective, density: Tensor) -> _Point:

@@ -12,31 +12,12 @@ cycles stable (with the norm of A: Bai et al., arXiv 2106.14342).
 import torch
 from torch import Tensor
 
-from leyden import segment
 from leyden.solve.anderson import Map
 from leyden.solve.linear import Linear, Rows
+from leyden.solve.slope import Slope
 
 VECTORS = 12
 """Of the basis in which A is compressed."""
-
-
-class Slope:
-    """dg/dp at a density, differentiable in all that the map and the density depend on."""
-
-    def __init__(self, image: Map, density: Tensor) -> None:
-        with torch.enable_grad():
-            self.density = density if density.requires_grad else density.detach().requires_grad_()
-            self.probe = torch.zeros_like(density, requires_grad=True)
-            self.image = image(self.density) + 0.0 * self.density
-            (self.pulled,) = torch.autograd.grad(self.image, self.density, self.probe, create_graph=True)
-
-    def forward(self, v: Tensor, create_graph: bool = False) -> Tensor:
-        """(dg/dp) v: the transpose is linear in what it is applied to, and this is its transpose."""
-        return torch.autograd.grad(self.pulled, self.probe, v, retain_graph=True, create_graph=create_graph)[0]
-
-    def backward(self, v: Tensor) -> Tensor:
-        """(dg/dp)^T v."""
-        return torch.autograd.grad(self.image, self.density, v, retain_graph=True)[0]
 
 
 def spectral_radius(image: Map, density: Tensor, rows: Rows, vectors: int = VECTORS) -> Tensor:
@@ -44,7 +25,8 @@ def spectral_radius(image: Map, density: Tensor, rows: Rows, vectors: int = VECT
 
     vectors: of the basis; the eigenvalue is exact for as many as there are coefficients. NaN where A is not finite.
     """
-    slope, start = Slope(image, density), _start(density, rows)
+    slope, start = Slope(image, density), rows.asymmetric(density)
+    start = start / rows.dot(start, start).sqrt()[rows.index, None]
     value, x = _leading(slope.forward, start, rows, vectors, None)
     _, y = _leading(slope.backward, start, rows, vectors, value)
     real, imaginary = x.real.contiguous(), x.imag.contiguous()
@@ -78,25 +60,14 @@ def _arnoldi(matrix: Linear, start: Tensor, rows: Rows, vectors: int) -> tuple[T
     v = start
     for j in range(vectors):
         basis[j] = v
-        image, known = matrix(v), basis[: j + 1]
+        image = matrix(v)
         whole = rows.dot(image, image).sqrt()
-        for _ in range(2):
-            along = segment.total(torch.einsum("kna,na->nk", known, image), rows.index, rows.count)
-            image = image - torch.einsum("kna,nk->na", known, along[rows.index])
-            small[:, : j + 1, j] += along
+        image, small[:, : j + 1, j] = rows.orthogonal(image, basis[: j + 1])
         norm = rows.dot(image, image).sqrt()
         norm = torch.where(norm <= 10 * torch.finfo(norm.dtype).eps * whole, 0.0, norm)
         small[:, j + 1, j] = norm
         v = image / torch.where(norm == 0, torch.inf, norm)[rows.index, None]
     return basis, small[:, :-1]
-
-
-def _start(like: Tensor, rows: Rows) -> Tensor:
-    """Unit vectors (N, dim) that no symmetry of a structure keeps, the same in any batch."""
-    place = torch.arange(len(like), device=like.device) - segment.starts(rows.index, rows.count)[rows.index]
-    component = torch.arange(like.shape[1], device=like.device)
-    out = torch.cos(2.0 * place[:, None] ** 1.5 + component).to(like.dtype)
-    return out / rows.dot(out, out).sqrt()[rows.index, None]
 
 
 def _product(y: Tensor, real: Tensor, imaginary: Tensor, rows: Rows) -> Tensor:
