@@ -14,7 +14,7 @@ from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Problem
 from leyden.charges.response import Response
 from leyden.charges.symmetric_response import SymmetricResponse
-from leyden.coulomb import field
+from leyden.coulomb import Coulomb, field
 from leyden.density import GaussianBasis
 from leyden.derivatives import forces, hessian_vector
 from leyden.features import Channels
@@ -24,7 +24,7 @@ from leyden.solve import Settings, Solution, Status, Unconverged
 from leyden.system import System
 from leyden.testing.assembly import assembled, batch, molecules
 from leyden.testing.charges import ChargeModelContract
-from leyden.testing.numeric import close, random
+from leyden.testing.numeric import central, close, random
 
 
 class TestCharges(ChargeModelContract):
@@ -162,6 +162,18 @@ def test_isolated_atom_polarizes(model: type[Response]) -> None:
     close(output.charges, torch.zeros(2, dtype=torch.float64), 1e-14)
     (slope,) = torch.autograd.grad(output.energy.sum(), along)
     assert (slope * along).sum(1).abs().min() > 1e-4
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", ["direct", "reciprocal", "mesh"])
+def test_forces_are_those_of_the_sum_that_is_used(model: type[Response], method: str) -> None:
+    """However coarse it is: a matrix of V serves the derivatives only where it is the same V."""
+    potential, system = response(model), molecules()
+    potential.coulomb = Coulomb(1e-2, method)
+    step = random(2, *system.positions.shape)
+    found = forces(potential, system, stress=False).forces
+    measured = central(lambda h: potential(replace(system, positions=system.positions + h * step)).energy)
+    close(segment.total((-found * step).sum(1), system.index, 2), measured, 1e-7)
 
 
 def test_derivatives_that_are_asked_for() -> None:

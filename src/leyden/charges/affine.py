@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from leyden.charges.problem import LARGEST_OPEN, Problem
+from leyden.charges.problem import COARSE, LARGEST_OPEN, Problem
 from leyden.density import GaussianBasis
 from leyden.segment import Padding
 from leyden.solve import Settings
@@ -21,11 +21,11 @@ def factored(
 ) -> Factored | None:
     """(1 - dg/dp)^-1 for the map from u to g(u) (N, dim); None where V is no exact matrix, or a large one."""
     system, dim = problem.system, problem.basis.dim
-    if bool(system.pbc.any()) or int(system.size.max()) * dim > LARGEST_OPEN:
+    if not problem.coulomb.paired or int(system.size.max()) * dim > LARGEST_OPEN:
         return None
     padding = Padding.of(system.index, system.count)
     shape = (padding.slots, receivers.shells, receivers.multipoles)
-    columns = problem.coulomb.approximate(1e-5, receivers).unflatten(2, shape)[:, :, :, 0].flatten(2)
+    columns = problem.coulomb.approximate(COARSE, receivers).unflatten(2, shape)[:, :, :, 0].flatten(2)
     felt = columns.unflatten(1, shape).movedim(4, 0)[:, padding.index, padding.slot]
     turned = torch.vmap(image)(felt) - image(torch.zeros_like(felt[0]))
     slope = turned.new_zeros(len(turned), system.count, padding.slots, dim)

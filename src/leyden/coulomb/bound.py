@@ -11,6 +11,7 @@ from leyden.checks import finite, require, shaped
 from leyden.coulomb import pair
 from leyden.coulomb.matrix import dense
 from leyden.coulomb.pair_lists import AllPairs
+from leyden.coulomb.pair_sum import PairSum
 from leyden.coulomb.sites import Sites
 from leyden.coulomb.term import Felt, Term
 from leyden.density.basis import GaussianBasis
@@ -73,6 +74,11 @@ class BoundCoulomb:
         self.differentiable = torch.is_grad_enabled()
         self.kept: list[tuple[GaussianBasis, bool, list[Felt]]] = []
 
+    @property
+    def paired(self) -> bool:
+        """Whether V is a sum over pairs and nothing else, which `approximate` makes a matrix exactly."""
+        return all(isinstance(term, PairSum) for group in self.groups for term in group.terms)
+
     def energy(self, density: Tensor) -> Tensor:
         """1/2 <p|V|p> of each structure, (S,) eV. Raises InputError for a charged cell where charged='error'."""
         self._check(density)
@@ -131,8 +137,8 @@ class BoundCoulomb:
     def approximate(self, accuracy: float, basis: GaussianBasis | None = None) -> Tensor:
         """V of each structure to a coarse accuracy, (S, atoms dim, atoms dim) with zeros on padding; without gradients.
 
-        A preconditioner for the solution of equations with V: it is positive where V is. For open structures that are
-        summed over pairs it is V itself. basis: another one than that of the density.
+        A preconditioner for the solution of equations with V: it is positive where V is. Where V is `paired` it is V
+        itself. basis: another one than that of the density.
         """
         basis = basis or self.basis
         slots = int(self.system.size.max())
