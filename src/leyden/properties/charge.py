@@ -9,17 +9,20 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from leyden.neighbors import neighbor_list
+from leyden.neighbors import NeighborList
 from leyden.potential import Potential
 from leyden.system import System
 
 
 @torch.enable_grad()
-def hardness(potential: Potential, system: System) -> Tensor:
-    """d2E/dQ2 (S,) eV/e^2 at fixed positions, of all that depends on Q; mu is that of derivatives.forces."""
+def hardness(potential: Potential, system: System, pairs: NeighborList | None = None) -> Tensor:
+    """d2E/dQ2 (S,) eV/e^2 at fixed positions, of all that depends on Q; mu is that of derivatives.forces.
+
+    pairs within the backbone's cutoff are found here unless given.
+    """
     charge = system.charge.detach().requires_grad_()
     with potential.asked(order=2):
-        output = potential(replace(system, charge=charge), neighbor_list(system, potential.backbone.cutoff))
+        output = potential(replace(system, charge=charge), pairs)
     (slope,) = torch.autograd.grad(output.energy.sum(), charge, create_graph=True, materialize_grads=True)
     if not slope.requires_grad:
         return torch.zeros_like(charge)

@@ -14,6 +14,7 @@ from leyden.charges.model import ChargeModel, Polarized
 from leyden.checks import nearest, require
 from leyden.density.moments import dipole, quadrupole
 from leyden.derivatives import forces
+from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.properties.charge import hardness
 from leyden.properties.electric import born_charges, polarizability
@@ -118,12 +119,13 @@ def _alike(potential: Potential, system: System, wanted: Sequence[str]) -> list[
 
 def _values(potential: Potential, system: System, wanted: Sequence[str]) -> dict[str, Tensor]:
     """Properties (S, ...) or (N, ...) that all of the structures have."""
-    first = forces(potential, system, stress=False, chemical_potential=True)
+    pairs = neighbor_list(system, potential.backbone.cutoff)
+    first = forces(potential, system, pairs, stress=False, chemical_potential=True)
     offered: dict[str, Callable[[], Tensor | None]] = {
-        "polarizability": lambda: polarizability(potential, system),
-        "born_effective_charges": lambda: born_charges(potential, system),
+        "polarizability": lambda: polarizability(potential, system, pairs=pairs),
+        "born_effective_charges": lambda: born_charges(potential, system, pairs=pairs),
         "chemical_potential": lambda: first.chemical_potential,
-        "hardness": lambda: hardness(potential, system),
+        "hardness": lambda: hardness(potential, system, pairs),
     }
     if potential.charges is not None and first.output.density is not None:
         density, basis = first.output.density, potential.charges.basis
