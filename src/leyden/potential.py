@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from leyden import segment
 from leyden.backbones.backbone import Backbone
 from leyden.baseline import Baseline
-from leyden.charges.model import ChargeModel, cyclic, solved
+from leyden.charges.model import Bonded, ChargeModel, cyclic, solved
 from leyden.charges.problem import Problem, Solving
 from leyden.checks import require
 from leyden.coulomb import Coulomb, field
-from leyden.density import dipole
+from leyden.coulomb.macroscopic import Macroscopic
+from leyden.features import Features
 from leyden.neighbors import Graph, NeighborList, neighbor_list
 from leyden.solve import Solution
 from leyden.system import System
@@ -24,8 +25,9 @@ from leyden.system import System
 class Output:
     """Energy (S,) eV in float64, and its parts energy_short and energy_long (S,) without the reference energies.
 
-    density (N, dim), charges (N,) latent, in e; dipole (S, 3) e Å about the origin of the coordinates; solution: how
-    the density was found. These four are None for a short-range model.
+    density (N, dim): coefficients in e, e Å; dipole (S, 3) e Å about the origin of the coordinates, along periodic axes
+    P on the branch of the given images; solution: how the density was found; these are None for a short-range model.
+    scale: physical over latent charge; dipole and charges are physical, the density is latent.
     """
 
     energy: Tensor
@@ -34,11 +36,17 @@ class Output:
     density: Tensor | None = None
     dipole: Tensor | None = None
     solution: Solution | None = None
+    scale: float = 1.0
+
+    @property
+    def physical(self) -> Tensor | None:
+        """The density (N, dim) times the scale."""
+        return None if self.density is None else self.scale * self.density
 
     @property
     def charges(self) -> Tensor | None:
-        """Latent charges (N,) in e."""
-        return None if self.density is None else self.density[:, 0]
+        """Physical charges (N,) in e."""
+        return None if self.density is None else self.scale * self.density[:, 0]
 
 
 class Potential(nn.Module):
@@ -66,16 +74,26 @@ class Potential(nn.Module):
         self._check_field(system)
         if self.charges is None:
             return Output(reference + short, short, short * 0)
-        bound = self.coulomb.bind(system, self.charges.basis)
-        external = field.external(system, self.charges.basis)
-        problem = Problem(system, features, graph, bound, external, start, self.solving)
+        problem = self.problem(system, features, graph, start)
         solution = self._solution(problem, self.charges)
         density = solution.density
-        coupling = segment.total((density * external).sum(1), system.index, system.count)
-        long = self.charges.energy(density, problem) + bound.energy(density) + coupling
-        return Output(
-            reference + short + long, short, long, density, dipole(density, system, self.charges.basis), solution
-        )
+        coupling = segment.total((density * problem.external).sum(1), system.index, system.count)
+        long = self.charges.energy(density, problem) + problem.coulomb.energy(density) + coupling
+        moment, scale = self.charges.moment(density, problem), self.charges.scale
+        return Output(reference + short + long, short, long, density, moment, solution, scale)
+
+    def problem(self, system: System, features: Features, graph: Graph, start: Tensor | None = None) -> Problem:
+        """What the charge model of this potential has to solve. Raises InputError for fields that it cannot take."""
+        charges = self.charges
+        assert charges is not None
+        if not isinstance(charges, Bonded):
+            field.require_open(
+                system, "turn the field, or take a model whose charge moves along bonds, preset 'split' or 'sqe'"
+            )
+        coulomb, basis, scale = self.coulomb, charges.basis, charges.scale
+        external, macroscopic = field.external(system, basis, scale), Macroscopic.of(system, scale * scale)
+        bound = coulomb.bind(system, basis)
+        return Problem(system, features, graph, bound, external, start, self.solving, macroscopic)
 
     @contextmanager
     def asked(self, **changes: Any) -> Iterator[None]:

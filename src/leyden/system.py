@@ -20,6 +20,7 @@ Number = float | int
 CHARGE_KEYS = ("total_charge", "charge")
 SPIN_KEYS = ("total_spin", "spin", "mult", "multiplicity")
 FIELD_KEYS = ("external_field",)
+DISPLACEMENT_KEY = "displacement_field"
 THINNEST = 0.1
 """Å; a periodic cell thinner than this is a mistake, and its neighbors could not be counted."""
 
@@ -30,7 +31,8 @@ class System:
 
     positions (N, 3) Å; numbers (N,) atomic numbers; cell (S, 3, 3) Å, vectors are rows; pbc (S, 3) bool;
     index (N,) structure of each atom, ascending; charge (S,) e; spin (S,) multiplicity 2S+1; field (S, 3) V/Å;
-    ensemble: fragments with charges of their own, and electrodes; None where there are none.
+    ensemble: fragments with charges of their own, and electrodes; None where there are none. displacement (S, 3) V/Å:
+    D / eps_0 of structures periodic along three axes, NaN along directions where the field is held; None without any.
     """
 
     positions: Tensor
@@ -42,6 +44,7 @@ class System:
     spin: Tensor
     field: Tensor
     ensemble: Ensemble | None = None
+    displacement: Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -58,6 +61,13 @@ class System:
         """|det cell| (S,), Å^3; meaningful where the structure is periodic along three axes."""
         return volumes(self.cell)
 
+    @property
+    def periodic_space(self) -> Tensor:
+        """Projectors (S, 3, 3) onto the space of the periodic cell vectors, not differentiated."""
+        vectors = torch.where(self.pbc[:, :, None], self.cell, torch.zeros_like(self.cell)).detach()
+        everywhere = self.pbc.all(1)[:, None, None]
+        return torch.where(everywhere, torch.eye(3).to(vectors), torch.linalg.pinv(vectors) @ vectors)
+
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "System":
         """Move to a device and convert floating tensors to a dtype."""
         moved = {
@@ -65,7 +75,8 @@ class System:
             for name in TENSORS
             for t in [getattr(self, name)]
         }
-        return replace(self, **moved, ensemble=self.ensemble and self.ensemble.to(device, dtype))
+        held = None if self.displacement is None else self.displacement.to(device=device, dtype=dtype)
+        return replace(self, **moved, ensemble=self.ensemble and self.ensemble.to(device, dtype), displacement=held)
 
     def strained(self, strain: Tensor) -> "System":
         """Apply (1 + strain) to positions and cell, strain (S, 3, 3): x -> x + x strain (row vectors)."""
@@ -83,6 +94,7 @@ class System:
                 self.positions[a:b], self.numbers[a:b], self.cell[s : s + 1], self.pbc[s : s + 1],
                 torch.zeros_like(self.index[a:b]), self.charge[s : s + 1], self.spin[s : s + 1], self.field[s : s + 1],
                 self.ensemble and self.ensemble.select(slice(a, b)),
+                None if self.displacement is None else self.displacement[s : s + 1],
             )
             for s, (a, b) in enumerate(pairwise(edge))
         ]  # fmt: skip
@@ -96,6 +108,7 @@ class System:
             self.positions[atoms], self.numbers[atoms], self.cell[structures], self.pbc[structures],
             place[self.index[atoms]], self.charge[structures], self.spin[structures], self.field[structures],
             self.ensemble and self.ensemble.select(atoms),
+            None if self.displacement is None else self.displacement[structures],
         )  # fmt: skip
         return part, atoms
 
@@ -105,7 +118,10 @@ class System:
         offset = np.cumsum([0] + [s.count for s in systems[:-1]])
         joined = {name: torch.cat([getattr(s, name) for s in systems]) for name in TENSORS}
         joined["index"] = torch.cat([s.index + int(o) for s, o in zip(systems, offset, strict=True)])
-        together = replace(systems[0], **joined, ensemble=None)
+        together = replace(systems[0], **joined, ensemble=None, displacement=None)
+        if any(s.displacement is not None for s in systems):
+            held = [torch.full_like(s.field, torch.nan) if s.displacement is None else s.displacement for s in systems]
+            together = replace(together, displacement=torch.cat(held))
         if all(s.ensemble is None for s in systems):
             return together
         parts = [s.ensemble or Ensemble.none(s.positions[:, 0]) for s in systems]
@@ -140,13 +156,15 @@ class System:
         )
 
     def to_ase(self) -> list[Atoms]:
-        """One Atoms for each structure, with total_charge, total_spin and external_field (where non-zero) in info, and
-        fragments and electrodes (where there are any) as arrays."""
+        """One Atoms for each structure, with total_charge, total_spin, external_field (where non-zero) and
+        displacement_field (where held) in info, and fragments and electrodes (where there are any) as arrays."""
         out = []
         for s in self.split():
             info: dict[str, object] = {"total_charge": s.charge.item(), "total_spin": s.spin.item()}
             if s.field.any():
                 info["external_field"] = s.field[0].detach().cpu().numpy()
+            if s.displacement is not None and not bool(s.displacement.isnan().all()):
+                info[DISPLACEMENT_KEY] = s.displacement[0].detach().cpu().numpy()
             out.append(
                 Atoms(
                     s.numbers.cpu().numpy(), s.positions.detach().cpu().numpy(), cell=s.cell[0].detach().cpu().numpy(),
@@ -159,7 +177,7 @@ class System:
         return out
 
 
-TENSORS = tuple(f.name for f in fields(System) if f.name != "ensemble")
+TENSORS = tuple(f.name for f in fields(System) if f.name not in ("ensemble", "displacement"))
 
 
 def volumes(cell: Tensor) -> Tensor:
@@ -201,9 +219,26 @@ def _single(atoms: Atoms, charge: float, spin: float, dtype: torch.dtype) -> Sys
         spin=real([spin]),
         field=shaped("external_field", real(field), 3)[None],
         ensemble=ensemble.read(atoms, charge, dtype),
+        displacement=_displacement(atoms, dtype),
     )
     _validate(system)
     return system
+
+
+def _displacement(atoms: Atoms, dtype: torch.dtype) -> Tensor | None:
+    """D of a structure, (1, 3) with NaN along directions where it is not held; None without any."""
+    if DISPLACEMENT_KEY not in atoms.info:
+        return None
+    given = torch.as_tensor(np.asarray(atoms.info[DISPLACEMENT_KEY], dtype=float), dtype=dtype)
+    held = shaped(DISPLACEMENT_KEY, given, 3)
+    if bool(held.isnan().all()):
+        return None
+    require(
+        bool(np.all(atoms.pbc)),
+        f"{DISPLACEMENT_KEY}: expected a structure that is periodic along three axes, got pbc {atoms.pbc.tolist()};"
+        " across open axes external_field is the displacement.",
+    )
+    return held[None]
 
 
 def _validate(system: System) -> None:

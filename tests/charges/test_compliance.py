@@ -10,7 +10,8 @@ from ase import Atoms
 from torch import nn
 
 from leyden.charges import Equilibration, Problem
-from leyden.charges.compliance import STIFFNESS, SplitChargeEquilibration
+from leyden.charges.bonded import STIFFNESS
+from leyden.charges.compliance import SplitChargeEquilibration
 from leyden.charges.model import ChargeModel
 from leyden.charges.problem import Solving
 from leyden.coulomb import Coulomb, field
@@ -26,6 +27,7 @@ from leyden.testing.charges import ChargeModelContract
 from leyden.testing.numeric import close
 
 BASIS = GaussianBasis({1: 0.5, 6: 0.7, 8: 0.6})
+POLAR = replace(BASIS, lmax=1)
 FORMAL = {1: 1.0, 6: 0.5, 8: -2.0}
 CUTOFF = 3.0
 
@@ -38,12 +40,19 @@ class TestCharges(ChargeModelContract):
         return SplitChargeEquilibration(channels, elements, BASIS, self.formal, hidden=4)
 
 
+class TestDipoles(ChargeModelContract):
+    size_consistent = True
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
+        return SplitChargeEquilibration(channels, elements, POLAR, None, hidden=4)
+
+
 class TestFormalCharges(TestCharges):
     size_consistent = False
     formal = FORMAL
 
 
-def bonded(settings: Settings | None = None) -> Potential:
+def split(settings: Settings | None = None) -> Potential:
     return assembled(lambda c, e: SplitChargeEquilibration(c, e, BASIS, None, 4, settings))
 
 
@@ -78,10 +87,10 @@ def fresh(kind: type[SplitChargeEquilibration] | type[Equilibration], elements: 
 @pytest.mark.parametrize(("atoms", "charge"), [(MOLECULE, 1), (CRYSTAL, 0)], ids=["molecule", "crystal"])
 def test_transfers_and_energy_are_those_of_a_dense_solution(atoms: Atoms, charge: int) -> None:
     """(1/c + T^T (eta + V) T) t = -T^T (chi + v_ext + (eta + V) q0), bond by bond."""
-    potential, system = bonded(), System.from_ase(atoms, charge=charge)
+    potential, system = split(), System.from_ase(atoms, charge=charge)
     problem, model = problem_of(potential, system), model_of(potential)
-    initial, chi, hardness = model.parameters_of(problem)
-    bonds, _, root = model.bonds_of(problem)
+    bonded = model.bind(problem)
+    initial, chi, hardness, bonds, root = bonded.initial, bonded.chi, bonded.hardness[:, 0], bonded.bonds, bonded.root
     incidence = torch.zeros(len(system.positions), len(root), dtype=torch.float64)
     for bond, (i, j) in enumerate(zip(bonds.receivers.tolist(), bonds.givers.tolist(), strict=True)):
         incidence[i, bond], incidence[j, bond] = 1.0, -1.0
@@ -98,7 +107,7 @@ def test_transfers_and_energy_are_those_of_a_dense_solution(atoms: Atoms, charge
 
 def test_energy_is_stationary_at_the_solution() -> None:
     """Of the whole energy by the charges, where they are right; one that is wrong by d is wrong by d^2."""
-    potential, system = bonded(), batch()
+    potential, system = split(), batch()
     problem, model = problem_of(potential, system), model_of(potential)
     q = model.solve(problem).density.detach().requires_grad_()
     energy = model.energy(q, problem) + problem.coulomb.energy(q) + problem.rows.dot(q, problem.external)
@@ -109,13 +118,12 @@ def test_energy_is_stationary_at_the_solution() -> None:
 
 
 def test_each_bond_is_there_once() -> None:
-    """Images of a pair have bonds of their own, an atom has none with its images, and direction plays no role."""
-    potential = bonded()
+    """Images of a pair, and of an atom itself, have bonds of their own, and direction plays no role."""
+    potential = split()
     small = Atoms("OH", [[0, 0, 0], [0.9, 0.3, 0.1]], cell=[2.5, 2.7, 6.0], pbc=True)
     problem, model = problem_of(potential, System.from_ase([small, HYDROXIDE])), model_of(potential)
-    bonds, _, root = model.bonds_of(problem)
-    pairs = problem.graph.pairs
-    assert 2 * len(root) == int((pairs.centers != pairs.neighbors).sum()) < len(pairs.centers)
+    bonds, pairs = model.bind(problem).bonds, problem.graph.pairs
+    assert 2 * len(bonds.lengths) == len(pairs.centers) > int((pairs.centers != pairs.neighbors).sum())
     exchanged = replace(pairs, centers=pairs.neighbors, neighbors=pairs.centers)
     turned = replace(problem, graph=replace(problem.graph, pairs=exchanged))
     close(model.solve(turned).density, model.solve(problem).density, 1e-9)
@@ -133,7 +141,7 @@ def distant() -> tuple[System, System]:
 def test_distant_molecules_exchange_no_charge() -> None:
     """PHYSICS T14; without bonds they do, however far they are."""
     together, alone = distant()
-    one, two = (bonded()(system).charges for system in (together, alone))
+    one, two = (split()(system).charges for system in (together, alone))
     assert one is not None and two is not None
     assert one[:7].sum().abs() < 1e-12 and one[7:].sum().abs() < 1e-12
     close(one, two, 1e-8)
@@ -167,13 +175,13 @@ def test_stiff_bonds_carry_nothing_and_soft_ones_equilibrate() -> None:
     free = fresh(Equilibration, (1, 6, 8))
     model = fresh(SplitChargeEquilibration, (1, 6, 8))
     assert isinstance(model, SplitChargeEquilibration) and isinstance(free, Equilibration)
-    model.chi, model.hardness = free.chi, free.hardness
+    model.quadratic = free
     nn.init.constant_(model.root.bias, -40.0)
-    initial, _, _ = model.parameters_of(problem)
+    initial = model.bind(problem).initial
     close(model.solve(problem).density, initial, 1e-9)
     nn.init.constant_(model.root.bias, 300.0)
     expected = free.solve(problem).density
-    close(model.solve(problem).density, expected, 1e-4)
+    close(model.solve(bare(system)).density, expected, 1e-4)
     assert (expected - initial).abs().max() > 0.1
 
 
@@ -195,18 +203,18 @@ def test_charges_vanish_smoothly_at_the_cutoff() -> None:
 
 def test_atoms_without_bonds_keep_their_charge() -> None:
     """Beside molecules with bonds, and in a batch that has none."""
-    output = bonded()(System.from_ase([Atoms("O"), HYDROXIDE, Atoms("H")], charge=[-1, 0, 1]))
+    output = split()(System.from_ase([Atoms("O"), HYDROXIDE, Atoms("H")], charge=[-1, 0, 1]))
     assert output.charges is not None and output.solution is not None
     assert output.charges[0] == -1 and output.charges[3] == 1 and output.charges[1].abs() > 1e-2
     assert output.solution.iterations.tolist()[::2] == [0, 0] and output.solution.iterations[1] > 0
-    none = bonded()(System.from_ase([Atoms("O"), Atoms("H")], charge=[-1, 1]))
+    none = split()(System.from_ase([Atoms("O"), Atoms("H")], charge=[-1, 1]))
     assert none.solution is not None and none.solution.status == (Status.CONVERGED,) * 2
     close(none.charges, torch.tensor([-1.0, 1.0], dtype=torch.float64), 1e-14)
 
 
 def test_warm_start() -> None:
     """From the density of the solution nothing is left to do, from one near it less; the density is the same."""
-    potential, system = bonded(), batch()
+    potential, system = split(), batch()
     cold = potential(system)
     assert cold.density is not None
     moved = replace(system, positions=system.positions + 1e-3 * torch.sin(7.0 * system.positions))
@@ -219,10 +227,10 @@ def test_warm_start() -> None:
 
 def test_iterations_that_do_not_suffice() -> None:
     with pytest.raises(Unconverged, match="expected a converged, stable density"):
-        bonded(Settings(iterations=2))(batch())
-    reported = bonded(Settings(iterations=2, unconverged="report"))(batch()).solution
+        split(Settings(iterations=2))(batch())
+    reported = split(Settings(iterations=2, unconverged="report"))(batch()).solution
     assert reported is not None and Status.LIMIT in reported.status
-    potential = bonded(Settings(iterations=2))
+    potential = split(Settings(iterations=2))
     asked = model_of(potential).solve(replace(problem_of(potential, batch()), solving=Solving(report=True)))
     assert asked.status == reported.status
 
@@ -235,7 +243,9 @@ def test_training_starts_with_electronegative_atoms_negative() -> None:
 
 def test_what_cannot_be_built_is_said() -> None:
     with pytest.raises(ValueError, match="one shell of charges"):
-        SplitChargeEquilibration(Channels(4, 4, 0), (1,), GaussianBasis(lmax=1))
+        SplitChargeEquilibration(Channels(4, 4, 0), (1,), GaussianBasis(lmax=2))
+    with pytest.raises(ValueError, match="dipoles need a backbone with vector features"):
+        SplitChargeEquilibration(Channels(4, 0, 0), (1,), GaussianBasis(lmax=1))
     with pytest.raises(ValueError, match=r"got Z = \[8\]; remove"):
         SplitChargeEquilibration(Channels(4, 0, 0), (1, 6), BASIS, {8: -2.0})
 
@@ -245,7 +255,7 @@ def test_fragments_and_electrodes() -> None:
     atoms = MOLECULE.copy()
     atoms.new_array("fragment", np.array([0, 0, 1, 1, 1, 1, 0]))
     atoms.new_array("fragment_charge", np.array([0.4, 0.4, -0.4, -0.4, -0.4, -0.4, 0.4]))
-    found = bonded()(System.from_ase(atoms)).charges
+    found = split()(System.from_ase(atoms)).charges
     assert found is not None
     sums = torch.stack([found[[0, 1, 6]].sum(), found[2:6].sum()])
     close(sums, torch.tensor([0.4, -0.4], dtype=torch.float64), 1e-12)
@@ -253,4 +263,4 @@ def test_fragments_and_electrodes() -> None:
     electrode = HYDROXIDE.copy()
     electrode.new_array("electrode_potential", np.array([1.0, np.nan]))
     with pytest.raises(ValueError, match="expected no electrode_potential"):
-        bonded()(System.from_ase(electrode))
+        split()(System.from_ase(electrode))

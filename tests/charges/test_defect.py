@@ -14,6 +14,7 @@ is the delocalisation error of equilibration; whole charges as in Baldwin et al.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from ase import Atoms
 from torch import Tensor
 
 from leyden.charges import Equilibration, Local, Problem
-from leyden.charges.compliance import STIFFNESS, SplitChargeEquilibration
+from leyden.charges.bonded import STIFFNESS
+from leyden.charges.compliance import SplitChargeEquilibration
 from leyden.charges.mixture import Mixture
 from leyden.charges.model import ChargeModel
 from leyden.charges.readout import inverse_softplus
@@ -33,6 +35,7 @@ from leyden.charges.symmetric_response import SymmetricResponse
 from leyden.charges.transfer import REACH
 from leyden.charges.unrolled import Unrolled
 from leyden.coulomb import Coulomb, field
+from leyden.coulomb.macroscopic import Macroscopic
 from leyden.density import GaussianBasis
 from leyden.features import Channels, Features
 from leyden.neighbors import Graph, neighbor_list
@@ -150,12 +153,25 @@ def test_bonds_screen_a_formal_charge(permittivity: float) -> None:
     np.testing.assert_allclose(within[0], within[1], rtol=0.02)
 
 
+@pytest.mark.parametrize("permittivity", [2.0, 4.0])
+def test_bonds_have_the_permittivity_that_screens(permittivity: float) -> None:
+    """eps = 1 + 4 pi k_e dP/dF / V, from the dipole in a field along periodic axes."""
+    seen = problem(crystal(2, defect=False), 0)
+    strength = torch.tensor([[0.01, 0.0, 0.02]], dtype=torch.float64)
+    inside = replace(seen, macroscopic=Macroscopic.of(replace(seen.system, field=strength)))
+    model = bonded(permittivity)
+    moment = model.moment(model.solve(inside).density, inside) - model.moment(model.solve(seen).density, seen)
+    expected = (permittivity - 1) * seen.system.volume / (4 * math.pi * COULOMB) * strength
+    torch.testing.assert_close(moment.detach(), expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("edge", [4, 6])
 def test_screening_wave_by_wave(edge: int) -> None:
     """dq_k = (1 - c L_k dchi) / (1 + c L_k (eta + V_k)), L_k = sum over axes of 2 - 2 cos ka, from V as a matrix."""
     model = bonded(2.0)
     seen = problem(crystal(edge), 1)
-    _, chi, hardness = model.parameters_of(seen)
+    bound = model.bind(seen)
+    chi, hardness = bound.chi, bound.hardness[:, :, 0]
     wave = 2 * math.pi * torch.arange(edge, dtype=torch.float64) / edge
     bend = 2 - 2 * torch.cos(wave)
     bonds = SPACING / (4 * math.pi * COULOMB) * (bend[:, None, None] + bend[:, None] + bend)

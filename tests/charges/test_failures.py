@@ -23,7 +23,8 @@ from torch import Tensor
 from leyden import segment
 from leyden.calculators import LeydenCalculator
 from leyden.charges import Equilibration, Local, Problem
-from leyden.charges.compliance import STIFFNESS, SplitChargeEquilibration
+from leyden.charges.bonded import STIFFNESS
+from leyden.charges.compliance import SplitChargeEquilibration
 from leyden.charges.equilibration import SOFTEST
 from leyden.charges.local import SMALLEST_SOFTNESS
 from leyden.charges.mixture import Mixture
@@ -179,7 +180,7 @@ def test_weights_that_are_not_finite_are_an_error(name: str) -> None:
 HARDNESSES: dict[str, tuple[Kind, list[str], float]] = {
     "equilibration": (Equilibration, ["hardness.bias"], SOFTEST),
     "spin": (SpinEquilibration, ["hardness.bias", "stiffness.bias"], 0.0),
-    "bonds": (SplitChargeEquilibration, ["hardness.bias"], STIFFNESS),
+    "bonds": (SplitChargeEquilibration, ["quadratic.hardness.bias"], STIFFNESS),
     "variational": (Variational, ["local.quadratic.hardness.bias"], SOFTEST),
 }
 """A model, its hardnesses before they are made positive, and the least curvature of its energy."""

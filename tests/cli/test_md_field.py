@@ -1,4 +1,4 @@
-"""leyden md --field: the trajectory carries it, --resume keeps it, and mistakes are one sentence."""
+"""leyden md --field and --displacement: the trajectory carries it, --resume keeps it, and mistakes are one sentence."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read, write
+
+from leyden.charges import SplitChargeEquilibration
+from leyden.density import GaussianBasis
+from leyden.storage import save
+from leyden.testing.assembly import SALT, assembled
 
 WATER = Atoms("OH2", [[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]], info={"total_charge": 0})
 FIELD = [-0.05, 0.0, 1 / 3]
@@ -84,3 +89,50 @@ def test_along_periodic_axes(leyden: Callable, folder: Path, tmp_path: Path) -> 
     printed = leyden(*command, tmp_path / "b.xyz", "--field", "0.1,0,0")
     assert printed.code == 2 and printed.err.count("\n") == 1 and not (tmp_path / "b.xyz").exists()
     assert "external_field: expected no component along periodic axes" in printed.err
+
+
+@pytest.fixture
+def crystal(tmp_path: Path) -> tuple[Path, Path]:
+    """A model whose charge moves along bonds, and a crystal."""
+    potential = assembled(lambda c, e: SplitChargeEquilibration(c, e, GaussianBasis(0.6), None, hidden=4))
+    save(potential, tmp_path / "model")
+    atoms = SALT.copy()
+    atoms.info["total_charge"] = 0
+    return tmp_path / "model", start(tmp_path, atoms)
+
+
+def test_displacement(leyden: Callable, crystal: tuple[Path, Path], tmp_path: Path) -> None:
+    """It is held along the axes that are named, and kept on resuming."""
+    whole, parts = tmp_path / "whole.xyz", tmp_path / "parts.xyz"
+    for steps, output, more in (
+        (4, whole, ("--displacement", "0.2,-,-0.1")),
+        (2, parts, ("--displacement", "0.2,-,-0.1")),
+        (4, parts, ("--resume",)),
+    ):
+        printed = leyden("md", *crystal, "--every", 2, "--output", output, "--steps", steps, *more)
+        assert printed.code == 0, printed.err
+    assert whole.read_bytes() == parts.read_bytes()
+    for atoms in read(parts, ":"):
+        np.testing.assert_array_equal(atoms.info["displacement_field"], [0.2, np.nan, -0.1])
+    assert leyden("md", *crystal, "--steps", 2, "--every", 2, "--output", tmp_path / "free.xyz").code == 0
+    free, held = read(tmp_path / "free.xyz", 0), read(whole, 0)
+    assert np.abs(free.get_forces() - held.get_forces()).max() > 1e-3
+    printed = leyden("md", *crystal, "--steps", 6, "--output", parts, "--resume", "--displacement", "0.2,0,-0.1")
+    assert printed.code == 2 and "expected the displacement of the run to resume, [0.2, None, -0.1] V/Å" in printed.err
+
+
+@pytest.mark.parametrize("given", ["0,0", "-,-,-", "0,nan,0"])
+def test_what_is_no_displacement(leyden: Callable, crystal: tuple[Path, Path], tmp_path: Path, given: str) -> None:
+    printed = leyden("md", *crystal, "--output", tmp_path / "a.xyz", "--displacement", given)
+    assert printed.code == 2 and printed.err.count("\n") == 1 and not (tmp_path / "a.xyz").exists()
+    assert "error: --displacement: expected three numbers Dx,Dy,Dz in V/Å" in printed.err
+
+
+def test_a_model_that_cannot_hold_it(leyden: Callable, folder: Path, tmp_path: Path) -> None:
+    box = WATER.copy()
+    box.set_cell([4.0, 4.0, 4.0])
+    box.pbc = True
+    command = ("md", folder / "run" / "best", start(tmp_path, box), "--output", tmp_path / "a.xyz")
+    printed = leyden(*command, "--displacement", "0,0,0.1")
+    assert printed.code == 2 and printed.err.count("\n") == 1
+    assert "take a model whose charge moves along bonds, preset 'split' or 'sqe'" in printed.err

@@ -152,6 +152,24 @@ def test_conserved_and_reversible(name: str) -> None:
     assert np.abs(forth.positions[-1] - forth.positions[0]).max() > 0.05
 
 
+HELD: list[dict[str, list[float]]] = [
+    {"external_field": [0.0, 0.2, 0.1]},
+    {"displacement_field": [float("nan"), 0.3, -0.2]},
+]
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_conserved_in_a_crystal_in_a_field(held: dict[str, list[float]]) -> None:
+    """With the energy of E or D that is held along periodic axes, whichever images of the ions are given."""
+    atoms = cluster()
+    atoms.set_cell(np.eye(3) * 5.3)
+    atoms.pbc, atoms.positions[0] = True, atoms.positions[0] - atoms.cell[1]
+    free, atoms.info = atoms.copy(), {"total_charge": 0} | held
+    run = Run(atoms, calculator("bonds"), STEPS)
+    check_drift(run)
+    assert np.abs(run.forces[0] - Run(free, calculator("bonds"), 1).forces[0]).max() > 1e-2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_conserved_over_picoseconds(name: str) -> None:

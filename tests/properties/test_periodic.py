@@ -16,7 +16,6 @@ from leyden.checks import InputError
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
 from leyden.properties import born_charges
-from leyden.properties.periodic import along_periodic_axes
 from leyden.system import System
 from leyden.testing.assembly import SALT, assembled
 from leyden.testing.backbone import SLAB
@@ -93,7 +92,7 @@ def test_they_sum_to_the_charge(make: Callable[[], Potential]) -> None:
 def test_a_slab_is_open_along_its_normal(make: Callable[[], Potential]) -> None:
     """There, the polarization is the dipole of the density; along the slab it is that of a crystal of such slabs."""
     potential, system = make(), System.from_ase(SLAB, charge=0)
-    along, step = along_periodic_axes(system)[0], random(0, 3, 3)
+    along, step = system.periodic_space[0], random(0, 3, 3)
     normal = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
     close(along, torch.diag(1.0 - normal), 1e-14)
     found = born_charges(potential, system)

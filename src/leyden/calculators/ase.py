@@ -21,10 +21,10 @@ from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.properties import born_charges, polarizability
 from leyden.storage import load, metadata
-from leyden.system import CHARGE_KEYS, FIELD_KEYS, SPIN_KEYS, System
+from leyden.system import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS, System
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-STATE_KEYS = (*CHARGE_KEYS, *SPIN_KEYS, *FIELD_KEYS)
+STATE_KEYS = (*CHARGE_KEYS, *SPIN_KEYS, *FIELD_KEYS, DISPLACEMENT_KEY)
 """What of atoms.info an energy depends on."""
 NEEDS = {
     "stress": "a structure that is periodic along three axes",

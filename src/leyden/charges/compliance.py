@@ -1,19 +1,10 @@
-"""Split-charge equilibration: charges that move along bonds only, q = q0 + T t, as far as it lowers the energy
+"""Split-charge equilibration: charges that move along bonds only, q = q0 + T t, and dipoles mu if the density has them,
+where the energy of bonded.py is lowest (SQE: Nistor et al., J. Chem. Phys. 125, 094108; ACKS2: Verstraelen et al., J.
+Chem. Phys. 138, 074108).
 
-    E(t) = chi.q + 1/2 q.eta q + sum_b t_b^2 / (2 c_b) + 1/2 <q|V|q> + <q|v_ext>
-
-with one transfer t_b for each bond (SQE: Nistor et al., J. Chem. Phys. 125, 094108; ACKS2: Verstraelen et al., J. Chem.
-Phys. 138, 074108). The compliance c_b >= 0 goes smoothly to 0 at the cutoff, so that atoms without a chain of
-bonds between them exchange no charge (transfer.py); for large c it is `Equilibration`. With c = g^2 / kappa and the
-variables t = g s nothing is infinite, and no curvature below kappa: with v = chi + (eta + V) q + v_ext,
-
-    F(s) = kappa s + g T^T v = 0,    dF/ds = kappa + g T^T (eta + V) T g.
-
-Charges do not tell the transfers. The energy of the bonds is therefore taken from its dual,
-
-    sum_b t_b^2 / (2 c_b) = max over v of -v.(q - q0) - 1/2 v.T c T^T v,
-
-at the v above: so written, E is stationary in q, and the rule of solve/implicit.py gives exact derivatives.
+The compliance c_b >= 0 of a bond goes smoothly to 0 at the cutoff, so that atoms without a chain of bonds between them
+exchange no charge (transfer.py); for large c it is `Equilibration`. A crystal has a polarization, Born charges and a
+dielectric constant, as charge goes round its cell only along bonds, each of which costs energy.
 """
 
 from dataclasses import replace
@@ -21,30 +12,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from leyden.charges.demands import charges_only
-from leyden.charges.electronegativity import electronegativity
-from leyden.charges.equilibration import INITIAL_HARDNESS, INITIAL_SLOPE, SOFTEST
-from leyden.charges.model import ChargeModel
+from leyden.charges.bonded import BondedEnergy
+from leyden.charges.demands import charges_or_dipoles
+from leyden.charges.equilibration import Equilibration
+from leyden.charges.model import Bonded, Polarization
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, element_table, inverse_softplus
+from leyden.charges.readout import inverse_softplus
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
 from leyden.density import GaussianBasis
 from leyden.features import Channels
-from leyden.solve import Curvature, Plane, Rows, Settings, Solution, stationary
+from leyden.solve import Curvature, Settings, Solution, stationary
 
-STIFFNESS = 10.0
-"""kappa, eV/e^2: of a bond with g = 1."""
 INITIAL_ROOT = 1.0
 """g of a very short bond with which training starts."""
 
 
-class SplitChargeEquilibration(ChargeModel):
-    """Charges that minimise the energy by moving along bonds.
+class SplitChargeEquilibration(Bonded):
+    """Charges that minimise the energy by moving along bonds, and dipoles if the basis has lmax 1.
 
-    formal: charge (e) of elements by atomic number, 0 where none is given; settings: of the solver of F(s) = 0.
+    formal: charge (e) of elements by atomic number, 0 where none is given; settings: of the solver.
     """
-
-    element: Tensor
 
     def __init__(
         self,
@@ -56,72 +43,47 @@ class SplitChargeEquilibration(ChargeModel):
         settings: Settings | None = None,
     ) -> None:
         super().__init__()
-        charges_only("SplitChargeEquilibration", basis)
+        charges_or_dipoles("SplitChargeEquilibration", channels, basis)
         self.basis, self.formal, self.hidden, self.settings = basis, formal, hidden, settings or Settings()
         elements = tuple(sorted(elements))
-        chi = torch.tensor([electronegativity(z) for z in elements])
-        hardness = inverse_softplus(torch.full_like(chi, INITIAL_HARDNESS))
-        root = inverse_softplus(torch.full((len(chi), len(chi)), INITIAL_ROOT))
-        self.register_buffer("element", element_table(elements), persistent=False)
+        root = inverse_softplus(torch.full((len(elements), len(elements)), INITIAL_ROOT))
         self.initial = FormalCharges(channels.scalars, hidden, elements, formal)
-        self.chi = Invariant(channels.scalars, hidden, INITIAL_SLOPE * (chi - chi.mean()))
-        self.hardness = Invariant(channels.scalars, hidden, hardness)
+        self.quadratic = Equilibration(channels, elements, basis, hidden)
         self.root = Pair(channels.scalars, hidden, root)
 
     def solve(self, problem: Problem) -> Solution:
-        """The minimum, by conjugate gradients in the variables s."""
+        """The minimum, by conjugate gradients in the variables of bonded.py."""
         problem.require_closed("charges.SplitChargeEquilibration")
-        initial, chi, hardness = self.parameters_of(problem)
-        bonds, rows, root = self.bonds_of(problem)
-        external, coulomb = chi + problem.external, problem.coulomb
-
-        def charges(s: Tensor) -> Tensor:
-            return bonds.received(root * s, len(initial))
-
-        def slope(q: Tensor) -> Tensor:
-            return root * bonds.difference(hardness * q + coulomb.apply(q))
-
-        def force(s: Tensor) -> Tensor:
-            return STIFFNESS * s + root * bonds.difference(external) + slope(initial + charges(s))
-
-        def curved(s: Tensor) -> Tensor:
-            return STIFFNESS * s + slope(charges(s))
-
-        everything = Plane((0,), rows.index, external.new_zeros(rows.count), rows.index.new_zeros(rows.count).bool())
-        inverse = Curvature(curved, _unchanged, everything, rows, problem.settings(self.settings), self.trained)
-        start = torch.zeros_like(root)
-        if problem.start is not None:
-            with torch.no_grad():
-                start = -(root * bonds.difference(external) + slope(problem.start)) / STIFFNESS
-        solution = stationary(force, inverse, start)
-        return replace(solution, density=initial + charges(solution.density), hardness=hardness[:, 0].detach())
+        bonded, settings = problem.once(self.bind), problem.settings(self.settings)
+        inverse = Curvature(bonded.curved, _unchanged, bonded.everything, bonded.rows, settings, self.trained)
+        with torch.no_grad():
+            start = bonded.nothing if problem.start is None else bonded.variables(problem.start)
+        found = stationary(bonded.force, inverse, start)
+        return replace(found, density=bonded.density(found.density), hardness=bonded.hardness[:, 0, 0].detach())
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
-        """chi.q + 1/2 q.eta q + sum_b t_b^2 / (2 c_b), (S,) eV: at the solution, and to first order about it."""
-        initial, chi, hardness = self.parameters_of(problem)
-        bonds, rows, root = self.bonds_of(problem)
-        potential = chi + problem.external + hardness * density + problem.coulomb.apply(density)
-        slope = root * bonds.difference(potential)
-        own = problem.rows.dot(density, chi + 0.5 * hardness * density)
-        return own - problem.rows.dot(density - initial, potential) - 0.5 / STIFFNESS * rows.dot(slope, slope)
+        """chi.p + 1/2 p.J p + sum_b t_b^2 / (2 c_b), and that of fields along periodic axes, (S,) eV: at the solution,
+        and to first order about it."""
+        return problem.once(self.bind).energy(density)
 
-    def parameters_of(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
-        """q0, chi and eta, (N, 1) each."""
-        scalars, element = problem.features.scalars, self.element[problem.system.numbers]
-        hardness = nn.functional.softplus(self.hardness(scalars, element)) + SOFTEST
-        return self.initial(problem, element), self.chi(scalars, element)[:, None], hardness[:, None]
+    def polarization(self, problem: Problem, density: Tensor) -> Polarization:
+        """q0 is carried by the atoms; the rest is sum_i mu_i - sum_b t_b r_b."""
+        bonded = problem.once(self.bind)
+        return Polarization(bonded.initial[:, 0], bonded.rest(density))
 
-    def bonds_of(self, problem: Problem) -> tuple[Bonds, Rows, Tensor]:
-        """The B bonds, the structure of each, and g (B, 1), which does not depend on their direction."""
-        system, scalars, bonds = problem.system, problem.features.scalars, Bonds.once(problem)
-        element = self.element[system.numbers]
+    def bind(self, problem: Problem) -> BondedEnergy:
+        """E of the atoms and bonds of a problem."""
+        scalars, element = problem.features.scalars, self.quadratic.element[problem.system.numbers]
+        bonds = Bonds.once(problem)
         both = self.root(scalars, element, bonds) + self.root(scalars, element, bonds.reversed)
         root = bonds.envelope * nn.functional.softplus(0.5 * both)
-        return bonds, Rows(system.index[bonds.receivers], system.count), root
+        chi, hardness = self.quadratic.parameters_of(problem)
+        felt = problem.system, problem.coulomb, problem.external, problem.macroscopic
+        return BondedEnergy(*felt, self.initial(problem, element), chi, hardness, bonds, root)
 
 
 def _unchanged(r: Tensor) -> Tensor:
-    """No preconditioner: all but N of the curvatures are kappa, which conjugate gradients profit from and a diagonal
-    would hide.
+    """No preconditioner: all but N of the curvatures of bonds are kappa, which conjugate gradients profit from and a
+    diagonal would hide.
     """
     return r

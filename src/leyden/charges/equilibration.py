@@ -61,7 +61,7 @@ class Equilibration(Solved):
 
     def solve(self, problem: Problem) -> Solution:
         """The minimum, by conjugate gradients."""
-        chi, stiffness = self.parameters_of(problem)
+        chi, stiffness = problem.once(self.parameters_of)
         coulomb, plane = problem.coulomb, problem.plane
 
         def turned(p: Tensor) -> Tensor:
@@ -76,11 +76,11 @@ class Equilibration(Solved):
 
     def direct(self, problem: Problem) -> Solution:
         """The minimum of chi.p + 1/2 p.J p on the plane."""
-        return Solution.direct(isolated(*self.parameters_of(problem), problem.plane), problem.system.charge)
+        return Solution.direct(isolated(*problem.once(self.parameters_of), problem.plane), problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """chi.p + 1/2 p.J p, (S,) eV."""
-        chi, stiffness = self.parameters_of(problem)
+        chi, stiffness = problem.once(self.parameters_of)
         return problem.rows.dot(density, chi + 0.5 * torch.einsum("nab,nb->na", stiffness, density))
 
     def parameters_of(self, problem: Problem) -> tuple[Tensor, Tensor]:

@@ -89,7 +89,7 @@ class Local(Polarized):
         rest = system.field.new_zeros(system.count, 3)
         if self.basis.lmax:
             rest = segment.total(dipoles, system.index, system.count)
-        return Polarization(density[:, 0], rest)
+        return Polarization(self.scale * density[:, 0], self.scale * rest)
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

@@ -77,13 +77,13 @@ class Mixture(ChargeModel):
 
     def solve(self, problem: Problem) -> SeveralMinima:
         """The lowest of the minima that the starts lead to; with a density to start from, the one that it leads to."""
-        local = self.bind(problem)
+        local = problem.once(self.bind)
         begin = self.starts(local, problem) if problem.start is None else [(problem.start, 1.0)]
         return lowest(objective(local, problem, problem.settings(self.settings), self.trained), begin)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""
-        return segment.total(self.bind(problem).energy(density), problem.system.index, problem.system.count)
+        return segment.total(problem.once(self.bind).energy(density), problem.system.index, problem.system.count)
 
     def bind(self, problem: Problem) -> MixtureEnergy:
         """U of the atoms of a problem."""

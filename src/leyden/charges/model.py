@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from leyden import segment
 from leyden.charges.problem import Problem
 from leyden.checks import InputError
-from leyden.density import GaussianBasis
+from leyden.density import GaussianBasis, dipole
 from leyden.solve import Solution
 from leyden.system import System
 
@@ -17,6 +18,8 @@ class ChargeModel(nn.Module, ABC):
     """Subclasses set the basis of the density."""
 
     basis: GaussianBasis
+    scale: float = 1.0
+    """Physical charge over that of the density: sqrt(eps_inf) in a bulk whose electrons the density leaves out."""
 
     @property
     def trained(self) -> bool:
@@ -31,6 +34,10 @@ class ChargeModel(nn.Module, ABC):
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""
 
+    def moment(self, density: Tensor, problem: Problem) -> Tensor:
+        """Physical dipole (S, 3) e Å of a density (N, dim), about the origin of the coordinates."""
+        return self.scale * dipole(density, problem.system, self.basis)
+
 
 class Solved(ChargeModel):
     """A model that solves for its density, and knows without solving what it would be if atoms felt no potential."""
@@ -42,8 +49,8 @@ class Solved(ChargeModel):
 
 @dataclass(frozen=True)
 class Polarization:
-    """P = sum_i carried_i r_i + rest: charges (N,) e that atoms carry along, and what does not depend on which images
-    of the atoms are given, (S, 3) e Å."""
+    """P = sum_i carried_i r_i + rest: physical charges (N,) e that atoms carry along, and what does not depend on which
+    images of the atoms are given, (S, 3) e Å."""
 
     carried: Tensor
     rest: Tensor
@@ -59,6 +66,18 @@ class Polarized(ChargeModel):
     @abstractmethod
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
         """For its density (N, dim)."""
+
+
+class Bonded(Polarized):
+    """A model whose charge moves along bonds: its P is a function of the positions, up to formal charges times cell
+    vectors, on which fields along periodic axes act. Its energy U contains theirs (coulomb/macroscopic.py)."""
+
+    def moment(self, density: Tensor, problem: Problem) -> Tensor:
+        """P (S, 3) e Å, which in open structures is the dipole of the density."""
+        system, dipole = problem.system, super().moment(density, problem)
+        if problem.macroscopic is None:
+            return dipole
+        return torch.where(system.pbc.any(1)[:, None], self.polarization(problem, density).of(system), dipole)
 
 
 class Cyclic(ChargeModel):

@@ -1,13 +1,16 @@
 """What a charge model sees: the structures, the features of their atoms, and the potentials that the density feels."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from leyden.checks import require
 from leyden.coulomb import BoundCoulomb, Coulomb
+from leyden.coulomb.macroscopic import Macroscopic
 from leyden.coulomb.pair import self_interaction
 from leyden.density import GaussianBasis
 from leyden.features import Features
@@ -17,6 +20,7 @@ from leyden.solve.linear import Linear
 from leyden.solve.nested import Nested
 from leyden.system import System
 
+T = TypeVar("T")
 LARGEST_OPEN, LARGEST_PERIODIC = 1000, 150
 """Coefficients of a structure up to which V is made a matrix to precondition with; see benchmarks/solvers.py."""
 COARSE = 3e-2
@@ -42,7 +46,8 @@ class Solving:
 class Problem:
     """The system; the features of a backbone and its graph; V bound to the system; v_ext (N, dim) eV/e.
 
-    start: a density to start from (N, dim), such as that of the last step of a simulation; solving: what is asked.
+    start: a density to start from (N, dim), such as that of the last step of a simulation; solving: what is asked;
+    macroscopic: fields along periodic axes, None where no structure is periodic.
     """
 
     system: System
@@ -52,6 +57,15 @@ class Problem:
     external: Tensor
     start: Tensor | None = None
     solving: Solving = Solving()
+    macroscopic: Macroscopic | None = None
+    _read: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, read: Callable[["Problem"], T]) -> T:
+        """What a model reads from this problem, read(problem), where it was not read before."""
+        key = read, torch.is_grad_enabled()
+        if key not in self._read:
+            self._read[key] = read(self)
+        return self._read[key]
 
     def settings(self, given: Settings) -> Settings:
         """Those of a solver for this problem."""

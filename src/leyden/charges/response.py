@@ -60,7 +60,7 @@ class Response(Solved, Cyclic):
     def direct(self, problem: Problem) -> Solution:
         """p_loc, shifted onto the plane."""
         problem.require_closed("charges.Response")
-        answer = self.block(problem)
+        answer = problem.once(self.block)
         return Solution.direct(problem.plane.onto(answer.local, answer.weights), problem.system.charge)
 
     def stability(self, problem: Problem, density: Tensor) -> Tensor:
@@ -69,11 +69,11 @@ class Response(Solved, Cyclic):
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """sum_i e_i, (S,) eV."""
-        return self.readout(density, felt(density, problem, self.receivers), self.block(problem), problem)
+        return self.readout(density, felt(density, problem, self.receivers), problem.once(self.block), problem)
 
     def _answered(self, problem: Problem) -> Map:
         """What is felt (N, shells, multipoles) -> P_Q g, (N, dim)."""
-        answer, plane = self.block(problem), problem.plane
+        answer, plane = problem.once(self.block), problem.plane
         return lambda u: plane.onto(answer(u), answer.weights)
 
     def _map(self, answered: Map, problem: Problem) -> Map:

@@ -64,7 +64,7 @@ class SpinEquilibration(ChargeModel):
 
     def solve(self, problem: Problem) -> Solution:
         """The minimum, with the charges of all atoms first and their spins after them, as rows of one array."""
-        linear, curvature = self.parameters_of(problem)
+        linear, curvature = problem.once(self.parameters_of)
         count, index, charged = len(problem.external), problem.system.index, problem.plane
         groups = len(charged.total)
         plane = Plane(
@@ -92,7 +92,7 @@ class SpinEquilibration(ChargeModel):
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """Least energy over the spins for given charges, (S,) eV: the part of E without V and v_ext."""
-        linear, curvature = self.parameters_of(problem)
+        linear, curvature = problem.once(self.parameters_of)
         q, index, count = density[:, 0], problem.system.index, problem.system.count
         zeta, push = curvature[:, 1, 1], linear[:, 1] + curvature[:, 0, 1] * q
         rows = Rows(index, count)

@@ -7,7 +7,8 @@ that they have alone (transfer.py). As t_ij moves along the vector r_ij from i t
     P = sum_i (mu_i + q0_i r_i) - sum_ij t_ij r_ij
 
 is the dipole of the density in an open structure. In a periodic one it stays the same, up to a formal charge times a
-cell vector, when an atom is moved by a cell vector; the dipole of the density does not.
+cell vector, when an atom is moved by a cell vector; the dipole of the density does not. Fields along periodic axes act
+on P, with forces but without changing the charges.
 """
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from leyden import segment
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import Polarization, Polarized
+from leyden.charges.model import Bonded, Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Vector, element_table
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
@@ -29,11 +30,11 @@ INITIAL_TRANSFER = 0.07
 that is more electronegative, and as much again by the transfer in the other direction."""
 
 
-class Split(Polarized):
+class Split(Bonded):
     """Charges by transfer, and local dipoles if the basis has lmax 1.
 
     formal: charge (e) of elements by atomic number, 0 where none is given; self_interaction: keep the energy of each
-    Gaussian with itself.
+    Gaussian with itself; scale: as of Local.
     """
 
     element: Tensor
@@ -45,11 +46,13 @@ class Split(Polarized):
         basis: GaussianBasis,
         formal: dict[int, float] | None = None,
         self_interaction: bool = True,
+        scale: float = 1.0,
         hidden: int = 32,
     ) -> None:
         super().__init__()
         charges_or_dipoles("Split", channels, basis)
-        self.basis, self.formal, self.self_interaction, self.hidden = basis, formal, self_interaction, hidden
+        self.basis, self.formal, self.self_interaction = basis, formal, self_interaction
+        self.scale, self.hidden = scale, hidden
         elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])
         self.register_buffer("element", element_table(elements), persistent=False)
@@ -60,16 +63,20 @@ class Split(Polarized):
     def solve(self, problem: Problem) -> Solution:
         """Read the transfers, and the dipoles, from the features."""
         problem.require_closed("charges.Split")
-        initial, bonds, transfers = self.transfers(problem)
+        initial, bonds, transfers = problem.once(self.transfers)
         charges = initial + bonds.received(transfers, len(initial))
         density = torch.cat([charges, *self._dipoles(problem)], 1)
         return Solution.direct(density, problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
-        """0, or minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,) eV."""
-        if self.self_interaction:
-            return torch.zeros_like(problem.system.charge)
-        return -0.5 * problem.rows.dot(density, problem.own * density)
+        """That of fields along periodic axes, minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,)
+        eV."""
+        out = torch.zeros_like(problem.system.charge)
+        if not self.self_interaction:
+            out = -0.5 * problem.rows.dot(density, problem.own * density)
+        if problem.macroscopic is None:
+            return out
+        return out + problem.macroscopic.energy(self.polarization(problem, density).of(problem.system))
 
     def transfers(self, problem: Problem) -> tuple[Tensor, Bonds, Tensor]:
         """q0 (N, 1), and along the bonds of both directions the charges t (B, 1), e."""
@@ -80,11 +87,11 @@ class Split(Polarized):
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
         """q0 is carried by the atoms; the rest is sum_i mu_i - sum_ij t_ij r_ij."""
         system = problem.system
-        initial, bonds, transfers = self.transfers(problem)
+        initial, bonds, transfers = problem.once(self.transfers)
         rest = -segment.total(transfers * bonds.vectors, system.index[bonds.receivers], system.count)
         for dipoles in self._dipoles(problem):
             rest = rest + segment.total(dipoles, system.index, system.count)
-        return Polarization(initial[:, 0], rest)
+        return Polarization(self.scale * initial[:, 0], self.scale * rest)
 
     def _dipoles(self, problem: Problem) -> list[Tensor]:
         """mu (N, 3), where the basis has dipoles."""

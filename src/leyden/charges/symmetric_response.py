@@ -60,7 +60,7 @@ class SymmetricResponse(Solved):
 
     def solve(self, problem: Problem) -> Solution:
         """The fixed point; one derivative of the density gives three of the energy, which is stationary."""
-        rest, alpha = self.parameters_of(problem)
+        rest, alpha = problem.once(self.parameters_of)
         coulomb, plane, weights = problem.coulomb, problem.plane, alpha[:, :1, 0]
 
         def answered(u: Tensor) -> Tensor:
@@ -77,12 +77,12 @@ class SymmetricResponse(Solved):
 
     def direct(self, problem: Problem) -> Solution:
         """p0, shifted onto the plane."""
-        rest, alpha = self.parameters_of(problem)
+        rest, alpha = problem.once(self.parameters_of)
         return Solution.direct(problem.plane.onto(rest, alpha[:, :1, 0]), problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """1/2 (p - p0) . alpha^-1 (p - p0), (S,) eV."""
-        rest, alpha = self.parameters_of(problem)
+        rest, alpha = problem.once(self.parameters_of)
         away = density - rest
         return 0.5 * problem.rows.dot(away, torch.linalg.solve(alpha, away))
 

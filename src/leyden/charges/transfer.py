@@ -28,6 +28,8 @@ COSINES = 8
 """Functions c_n of the length of a bond."""
 REACH = 2.0
 """l, Å."""
+ROUNDING = 1e-4
+"""e; a difference between charges that is none."""
 PAIR_SCALE = 0.1
 """Factor on the initial weights a: smaller than CHARGE_SCALE of readout.py, as several bonds add to a charge."""
 
@@ -50,10 +52,13 @@ class Bonds:
 
     @staticmethod
     def once(problem: Problem) -> "Bonds":
-        """The same in one direction, without those of an atom with its images; each image has a bond of its own."""
+        """The same in one direction; each image has a bond of its own."""
         pairs, group = problem.graph.pairs, problem.plane.group
         within = group[pairs.centers] == group[pairs.neighbors]
-        return Bonds._of(problem.graph, within & (pairs.centers < pairs.neighbors))
+        first, second, third = pairs.shifts.unbind(1)
+        forward = (first > 0) | ((first == 0) & ((second > 0) | ((second == 0) & (third > 0))))
+        image = (pairs.centers == pairs.neighbors) & forward
+        return Bonds._of(problem.graph, within & ((pairs.centers < pairs.neighbors) | image))
 
     @staticmethod
     def _of(graph: Graph, kept: Tensor) -> "Bonds":
@@ -124,6 +129,15 @@ class FormalCharges(nn.Module):
 
     def forward(self, problem: Problem, element: Tensor) -> Tensor:
         """The problem and element positions (N,) -> (N, 1), with the total charge of each structure."""
-        scalars = problem.features.scalars
+        scalars, plane = problem.features.scalars, problem.plane
+        formal = self.charge.to(scalars.dtype)[element][:, None]
+        if problem.macroscopic is not None and problem.macroscopic.acts:
+            left = (plane.total - plane.charge(formal))[plane.held].abs()
+            require(
+                not bool((left > ROUNDING).any()),
+                "external_field, displacement_field: expected formal charges that sum to the total charge where a field"
+                f" acts along periodic axes, got a rest of {float(left.max()):g} e, whose place is not defined; set"
+                " model.charges.formal, or drop the field.",
+            )
         weights = nn.functional.softplus(self.softness(scalars, element)) + SMALLEST_SOFTNESS
-        return problem.plane.onto(self.charge.to(scalars.dtype)[element][:, None], weights[:, None])
+        return plane.onto(formal, weights[:, None])

@@ -45,7 +45,7 @@ class Variational(Solved):
 
     def solve(self, problem: Problem) -> Solution:
         """The minimum, by Newton steps with conjugate gradients."""
-        local = self.local.bind(problem)
+        local = problem.once(self.local.bind)
         start = problem.start
         if start is None:
             with torch.no_grad():
@@ -55,12 +55,12 @@ class Variational(Solved):
 
     def direct(self, problem: Problem) -> Solution:
         """The minimum of the quadratic part of U on the plane."""
-        local = self.local.bind(problem)
+        local = problem.once(self.local.bind)
         return Solution.direct(isolated(local.chi, local.stiffness, problem.plane), problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""
-        local = self.local.bind(problem).energy(density)
+        local = problem.once(self.local.bind).energy(density)
         return segment.total(local, problem.system.index, problem.system.count)
 
 

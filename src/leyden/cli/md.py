@@ -13,6 +13,7 @@ from leyden.checks import require
 from leyden.cli.device import device_there
 from leyden.dynamics import Settings, run
 from leyden.dynamics.run import THERMOSTATS
+from leyden.system import DISPLACEMENT_KEY
 from leyden.train.checkpoint import Interrupted
 from leyden.train.files import load
 
@@ -31,6 +32,9 @@ def md(
     seed: Annotated[int, typer.Option()] = 0,
     charge: Annotated[float | None, typer.Option(help="Total charge, e, if the structure does not carry it.")] = None,
     field: Annotated[str | None, typer.Option(help="Uniform field Ex,Ey,Ez, V/Å, in place of the structure's.")] = None,
+    displacement: Annotated[
+        str | None, typer.Option(help="Displacement Dx,Dy,Dz over eps_0, V/Å, in a crystal; - where the field is held.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float64",
     device: Annotated[str, typer.Option()] = "cpu",
 ) -> None:
@@ -39,7 +43,9 @@ def md(
     calculator = LeydenCalculator(model, device_there(device), dtype, charge)
     atoms = load(structure)[-1]
     if field is not None:
-        atoms.info["external_field"] = _field(field)
+        atoms.info["external_field"] = _numbers("--field", "Ex,Ey,Ez", field)
+    if displacement is not None:
+        atoms.info[DISPLACEMENT_KEY] = _numbers("--displacement", "Dx,Dy,Dz", displacement, absent="-")
     console, last = Console(soft_wrap=True), None
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not console.is_terminal) as bar:
@@ -58,12 +64,14 @@ def md(
     console.print(f"{last.ns_per_day:.3g} ns/day", highlight=False)
 
 
-def _field(given: str) -> list[float]:
-    """Three finite numbers. Raises InputError for anything else."""
+def _numbers(option: str, names: str, given: str, absent: str | None = None) -> list[float]:
+    """Three finite numbers, NaN for absent ones. Raises InputError for anything else."""
     try:
-        numbers = [float(number) for number in given.split(",")]
+        numbers = [math.nan if part.strip() == absent else float(part) for part in given.split(",")]
     except ValueError:
         numbers = []
-    fits = len(numbers) == 3 and all(map(math.isfinite, numbers))
-    require(fits, f"--field: expected three numbers Ex,Ey,Ez in V/Å, such as 0,0,0.01, got {given!r}.")
+    said = [x for x, part in zip(numbers, given.split(","), strict=False) if part.strip() != absent]
+    fits = len(numbers) == 3 and len(said) > 0 and all(map(math.isfinite, said))
+    instead = f", {absent} for those that are not held" if absent else ""
+    require(fits, f"{option}: expected three numbers {names} in V/Å, such as 0,0,0.01{instead}, got {given!r}.")
     return numbers

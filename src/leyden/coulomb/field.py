@@ -1,9 +1,9 @@
 """External potentials v_ext that the density feels beside its own: uniform fields and electrodes.
 
 A uniform field F adds -F.r to the potential, so that <p|v_ext> = -mu.F (with the origin of the coordinates as the zero
-of the potential). Along a periodic axis such a potential does not exist. An electrode at the potential Psi adds -Psi to
-each of its charges: with it, E + <p|v_ext> is stationary where V p = Psi on the electrode (Siepmann & Sprik, J. Chem.
-Phys. 102, 511).
+of the potential). Along a periodic axis such a potential does not exist; see macroscopic.py. An electrode at the
+potential Psi adds -Psi to each of its charges: with it, E + <p|v_ext> is stationary where V p = Psi on the electrode
+(Siepmann & Sprik, J. Chem. Phys. 102, 511).
 """
 
 import torch
@@ -11,15 +11,18 @@ from torch import Tensor
 
 from leyden.checks import InputError, shaped
 from leyden.density.basis import GaussianBasis
-from leyden.system import System
+from leyden.system import DISPLACEMENT_KEY, System
 
 ALONG = 1e-6
 """How large the component of a field along a periodic axis may be, relative to the field: rounding in float32."""
 
 
-def external(system: System, basis: GaussianBasis) -> Tensor:
-    """v_ext (N, dim) in eV/e of fields and electrodes together. Raises InputError as `uniform` does."""
-    out = uniform(system, basis)
+def external(system: System, basis: GaussianBasis, scale: float = 1.0) -> Tensor:
+    """v_ext (N, dim) in eV/e of electrodes, and of fields on charges times a scale: their part across periodic axes."""
+    field = system.field
+    if bool(system.pbc.any()):
+        field = field - torch.einsum("sab,sb->sa", system.periodic_space, field)
+    out = scale * _linear(system, field, basis)
     return out if system.ensemble is None else out + electrodes(system.ensemble.potential.nan_to_num(), basis)
 
 
@@ -28,8 +31,12 @@ def uniform(system: System, basis: GaussianBasis) -> Tensor:
 
     Raises InputError for a field with a component along a periodic axis.
     """
-    _check(system)
-    field = system.field[system.index]
+    require_open(system)
+    return _linear(system, system.field, basis)
+
+
+def _linear(system: System, field: Tensor, basis: GaussianBasis) -> Tensor:
+    field = field[system.index]
     rows = [-(system.positions * field).sum(1, keepdim=True)]
     if basis.lmax > 0:
         rows.append(-field)
@@ -45,7 +52,10 @@ def electrodes(potential: Tensor, basis: GaussianBasis) -> Tensor:
     return one.repeat(1, basis.shells)
 
 
-def _check(system: System) -> None:
+def require_open(system: System, remedy: str = "turn the field or set pbc to False along it") -> None:
+    """Raise InputError for a field with a component along a periodic axis, or a displacement."""
+    if system.displacement is not None:
+        raise InputError(f"{DISPLACEMENT_KEY}: expected none, got {system.displacement.tolist()} V/Å; {remedy}.")
     if not system.field.any():
         return
     axes = torch.where(system.pbc[:, :, None], system.cell, torch.zeros_like(system.cell))
@@ -56,5 +66,5 @@ def _check(system: System) -> None:
         structure, axis = bad[0].tolist()
         raise InputError(
             f"external_field: expected no component along periodic axes, got {system.field[structure].tolist()} V/Å for"
-            f" structure {structure}, periodic along axis {axis}; turn the field or set pbc to False along it."
+            f" structure {structure}, periodic along axis {axis}; {remedy}."
         )

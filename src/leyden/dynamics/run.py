@@ -1,5 +1,6 @@
 """NVE and NVT molecular dynamics by ASE, with a trajectory that carries charges, and a state file to resume from."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,11 +20,14 @@ from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
 from leyden.dynamics.state import State
 from leyden.solve import Unconverged
-from leyden.system import CHARGE_KEYS, FIELD_KEYS, SPIN_KEYS, System
+from leyden.system import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS, System
 
-INPUTS = {"charge": (CHARGE_KEYS, " e"), "spin": (SPIN_KEYS, ""), "field": (FIELD_KEYS, " V/Å")}
+INPUTS = {
+    "charge": (CHARGE_KEYS, " e"), "spin": (SPIN_KEYS, ""), "field": (FIELD_KEYS, " V/Å"),
+    "displacement": ((DISPLACEMENT_KEY,), " V/Å"),
+}  # fmt: skip
 """What a resumed run keeps, as a System names it, the keys of info, and the unit."""
-(FIELD,) = FIELD_KEYS
+ARRAYS = (*FIELD_KEYS, DISPLACEMENT_KEY)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,9 @@ def run(
 ) -> Iterator[Summary]:
     """Simulate, yielding a Summary after each block of `every` steps; the trajectory is extxyz with charges and forces.
 
-    Forces of a field (external_field in info, V/Å) derive from the energy -mu.F in it. A resumed run keeps its field,
-    charge and spin.
+    Forces of a field (external_field in info, V/Å) derive from the energy -mu.F in it, those of a displacement
+    (displacement_field) from its energy (coulomb/macroscopic.py): with them the total energy is conserved, as positions
+    are never wrapped. A resumed run keeps its fields, charge and spin.
 
     Raises InputError for an unknown thermostat, nothing to resume, others of these than the run to resume had, a
     trajectory that would be overwritten, or charges that a solver does not find.
@@ -94,8 +99,7 @@ def run(
     atoms.calc = calculator
     given = {"total_charge": calculator.charge, "total_spin": calculator.multiplicity}
     atoms.info |= {key: value for key, value in given.items() if value is not None}
-    if FIELD in atoms.info:
-        atoms.info[FIELD] = np.array(atoms.info[FIELD], dtype=float)
+    atoms.info |= {key: np.array(atoms.info[key], dtype=float) for key in ARRAYS if key in atoms.info}
     state = _resumed(atoms, generator, trajectory) if resume else _started(atoms, generator, settings)
     motion = THERMOSTATS[settings.thermostat](atoms, settings, generator)
     heat, log, done = state.heat, [tuple(row) for row in state.log], state.step
@@ -169,12 +173,20 @@ def _keep_inputs(atoms: Atoms, trajectory: Path) -> None:
             atoms.info |= {key: frame.info[key] for key in keys if key in frame.info}
     before, given = System.from_ase(frame), System.from_ase(atoms)
     for name, (keys, unit) in INPUTS.items():
-        kept, new = (getattr(system, name)[0].tolist() for system in (before, given))
+        kept, new = (_input(system, name) for system in (before, given))
         if kept != new:
             raise InputError(
                 f"{keys[0]}: expected the {name} of the run to resume, {kept}{unit}, got {new}{unit}; leave it out,"
                 " or run without --resume to another output."
             )
+
+
+def _input(system: System, name: str) -> object:
+    """An input of a single structure as plain data, None for what is not held."""
+    value = getattr(system, name)
+    if value is None:
+        return None
+    return [None if math.isnan(x) else x for x in value.flatten().tolist()]
 
 
 def _record(

@@ -2,12 +2,13 @@
 
 Row = polarization, column = displacement. sum_i Z*_i = Q 1 (acoustic sum rule) holds by translation of the structure.
 
-mu = -dE/dfield where a structure is open. Along periodic axes a uniform field is no potential; there,
+mu = -dE/dfield. Along periodic axes a uniform field is no potential; it acts on the polarization of models whose charge
+moves along bonds (charges/bonded.py), which is mu there, and
 
     Z*_j = q_j + sum_i (r_i - r_j) dq_i/dr_j + d rest/dr_j
 
-with the image of j that atom i sees (neighbors.py), for models whose charges are functions of the surroundings of their
-atoms, or move along bonds (periodic.py).
+with the image of j that atom i sees (neighbors.py), for these and for models whose charges are functions of the
+surroundings of their atoms (periodic.py). Where a displacement is held, all of them are those at that displacement.
 """
 
 from dataclasses import replace
@@ -15,16 +16,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from leyden.charges.model import Bonded
 from leyden.checks import InputError
 from leyden.neighbors import NeighborList, neighbor_list
 from leyden.potential import Potential
-from leyden.properties.periodic import along_periodic_axes, periodic_born_charges
+from leyden.properties.periodic import periodic_born_charges
 from leyden.system import System
 from leyden.units import COULOMB
 
 
 def dipole(potential: Potential, system: System) -> Tensor:
-    """Dipole of each structure, (S, 3) e Å about the origin of the coordinates.
+    """Dipole of each structure, (S, 3) e Å about the origin of the coordinates; see Output.
 
     Raises InputError for a model without charges.
     """
@@ -45,7 +47,7 @@ def born_charges(
     pairs = pairs or neighbor_list(system, potential.backbone.cutoff)
     if not bool(system.pbc.any()):
         return _open(potential, system, pairs, create_graph)
-    along = along_periodic_axes(system)[system.index]
+    along = system.periodic_space[system.index]
     out = along @ periodic_born_charges(potential, system, pairs, create_graph)
     if bool(system.pbc.all()):
         return out
@@ -59,13 +61,14 @@ def polarizability(
 ) -> Tensor:
     """dmu/dfield of each structure, (S, 3, 3) as a volume in Å^3, symmetric; that of fixed nuclei. pairs as above.
 
-    Raises InputError for a model without charges, and for periodic structures.
+    Raises InputError for a model without charges, and for periodic structures unless charge moves along bonds.
     """
     _require_charges("polarizability", potential)
-    if bool(system.pbc.any()):
+    if bool(system.pbc.any()) and not isinstance(potential.charges, Bonded):
         raise InputError(
-            "polarizability: expected open structures, got a periodic one; along periodic axes a uniform field is no"
-            " potential."
+            "polarizability: expected open structures, or a model whose charge moves along bonds, such as the preset"
+            f" 'sqe', got a periodic one and {type(potential.charges).__name__}; along periodic axes a uniform field is"
+            " no potential."
         )
     pairs = pairs or neighbor_list(system, potential.backbone.cutoff)
     field = system.field.detach().requires_grad_()

@@ -15,9 +15,7 @@ import torch
 from torch import Tensor
 
 from leyden.charges.model import Polarized
-from leyden.charges.problem import Problem
 from leyden.checks import InputError
-from leyden.coulomb import field
 from leyden.neighbors import Graph, NeighborList
 from leyden.potential import Potential
 from leyden.system import System
@@ -34,26 +32,18 @@ def periodic_born_charges(
     if not isinstance(charges, Polarized):
         raise InputError(
             f"born_charges: expected a model with a polarization in periodic structures, got {type(charges).__name__},"
-            " whose charge can flow round the cell; take one with the preset 'les' or 'split'."
+            " whose charge can flow round the cell; take one with the preset 'les', 'split' or 'sqe'."
         )
     positions = system.positions.detach().requires_grad_()
     probe = torch.zeros_like(system.field, requires_grad=True)
     moving = replace(system, positions=positions)
     graph = Graph.of(moving, pairs, probe)
-    coulomb = potential.coulomb.bind(moving, charges.basis)
-    external = field.external(moving, charges.basis)
-    problem = Problem(moving, potential.backbone(graph), graph, coulomb, external)
+    problem = potential.problem(moving, potential.backbone(graph), graph)
     polarization = charges.polarization(problem, charges.solve(problem).density)
     born = _carried(polarization.carried, positions, probe, create_graph)
     rows = _each(polarization.rest, positions, create_graph)
     own = polarization.carried if create_graph else polarization.carried.detach()
     return born + rows + own[:, None, None] * torch.eye(3).to(born)
-
-
-def along_periodic_axes(system: System) -> Tensor:
-    """Projectors (S, 3, 3) onto the space of the periodic cell vectors."""
-    vectors = torch.where(system.pbc[:, :, None], system.cell, torch.zeros_like(system.cell))
-    return torch.linalg.pinv(vectors) @ vectors
 
 
 def _carried(charges: Tensor, positions: Tensor, probe: Tensor, create_graph: bool) -> Tensor:

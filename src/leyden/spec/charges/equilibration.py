@@ -59,6 +59,7 @@ class SplitChargeEquilibrationSpec(ChargeSpec):
 
     model = SplitChargeEquilibration
     kind: Literal["sqe"] = "sqe"
+    dipoles: bool = False
     width: Widths = DEFAULT_WIDTH
     formal: Formal = None
     hidden: Hidden = 32
@@ -66,12 +67,16 @@ class SplitChargeEquilibrationSpec(ChargeSpec):
 
     def make(self, channels: Channels, elements: tuple[int, ...]) -> SplitChargeEquilibration:
         """The model."""
-        basis, settings = GaussianBasis(self.width), self.solver.settings()
+        basis, settings = GaussianBasis(self.width, int(self.dipoles)), self.solver.settings()
         return SplitChargeEquilibration(channels, elements, basis, self.formal, self.hidden, settings)
 
     @classmethod
     def of(cls, model: SplitChargeEquilibration) -> Self:
         """Its spec."""
         return cls(
-            width=model.basis.width, formal=model.formal, hidden=model.hidden, solver=SolverSpec.of(model.settings)
+            dipoles=model.basis.lmax > 0,
+            width=model.basis.width,
+            formal=model.formal,
+            hidden=model.hidden,
+            solver=SolverSpec.of(model.settings),
         )

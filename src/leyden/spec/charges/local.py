@@ -2,12 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field
-
 from leyden.charges import Local, Split
 from leyden.density import GaussianBasis
 from leyden.features import Channels
-from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Widths
+from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Scale, Widths
 
 
 class LocalSpec(ChargeSpec):
@@ -19,7 +17,7 @@ class LocalSpec(ChargeSpec):
     dipoles: bool = False
     width: Widths = DEFAULT_WIDTH
     self_interaction: bool = True
-    scale: float = Field(1.0, gt=0.0, description="physical charge = scale * latent charge; sqrt(eps_inf) in a bulk")
+    scale: Scale = 1.0
     hidden: Hidden = 32
 
     def make(self, channels: Channels, elements: tuple[int, ...]) -> Local:
@@ -49,12 +47,13 @@ class SplitSpec(ChargeSpec):
     width: Widths = DEFAULT_WIDTH
     formal: Formal = None
     self_interaction: bool = True
+    scale: Scale = 1.0
     hidden: Hidden = 32
 
     def make(self, channels: Channels, elements: tuple[int, ...]) -> Split:
         """The model."""
         basis = GaussianBasis(self.width, int(self.dipoles))
-        return Split(channels, elements, basis, self.formal, self.self_interaction, self.hidden)
+        return Split(channels, elements, basis, self.formal, self.self_interaction, self.scale, self.hidden)
 
     @classmethod
     def of(cls, model: Split) -> Self:
@@ -64,5 +63,6 @@ class SplitSpec(ChargeSpec):
             width=model.basis.width,
             formal=model.formal,
             self_interaction=model.self_interaction,
+            scale=model.scale,
             hidden=model.hidden,
         )
