@@ -1,4 +1,5 @@
-"""The potential: E[R, p] = E_0 + E_sr(R) + U(p; h) + 1/2 <p|V|p> + <p|v_ext>."""
+"""The potential: E[R, p] = E_0 + E_sr(R) + U(p; h) + 1/2 <p|V|p> + <p|v_ext>, with V over the permittivity of what the
+charge model leaves out."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,9 +26,8 @@ from leyden.system import System
 class Output:
     """Energy (S,) eV in float64, and its parts energy_short and energy_long (S,) without the reference energies.
 
-    density (N, dim): coefficients in e, e Å; dipole (S, 3) e Å about the origin of the coordinates, along periodic axes
-    P on the branch of the given images; solution: how the density was found; these are None for a short-range model.
-    scale: physical over latent charge; dipole and charges are physical, the density is latent.
+    density (N, dim), charges (N,) in e; dipole (S, 3) e Å about the origin of the coordinates, along periodic axes that
+    on the branch of the given images; solution: how the density was found. These four are None for a short-range model.
     """
 
     energy: Tensor
@@ -36,17 +36,11 @@ class Output:
     density: Tensor | None = None
     dipole: Tensor | None = None
     solution: Solution | None = None
-    scale: float = 1.0
-
-    @property
-    def physical(self) -> Tensor | None:
-        """The density (N, dim) times the scale."""
-        return None if self.density is None else self.scale * self.density
 
     @property
     def charges(self) -> Tensor | None:
-        """Physical charges (N,) in e."""
-        return None if self.density is None else self.scale * self.density[:, 0]
+        """Charges (N,) in e."""
+        return None if self.density is None else self.density[:, 0]
 
 
 class Potential(nn.Module):
@@ -78,9 +72,10 @@ class Potential(nn.Module):
         solution = self._solution(problem, self.charges)
         density = solution.density
         coupling = segment.total((density * problem.external).sum(1), system.index, system.count)
-        long = self.charges.energy(density, problem) + problem.coulomb.energy(density) + coupling
-        moment, scale = self.charges.moment(density, problem), self.charges.scale
-        return Output(reference + short + long, short, long, density, moment, solution, scale)
+        own = problem.coulomb.energy(density) / self.charges.permittivity
+        long = self.charges.energy(density, problem) + own + coupling
+        moment = self.charges.moment(density, problem)
+        return Output(reference + short + long, short, long, density, moment, solution)
 
     def problem(self, system: System, features: Features, graph: Graph, start: Tensor | None = None) -> Problem:
         """What the charge model of this potential has to solve. Raises InputError for fields that it cannot take."""
@@ -90,9 +85,8 @@ class Potential(nn.Module):
             field.require_open(
                 system, "turn the field, or take a model whose charge moves along bonds, preset 'split' or 'sqe'"
             )
-        coulomb, basis, scale = self.coulomb, charges.basis, charges.scale
-        external, macroscopic = field.external(system, basis, scale), Macroscopic.of(system, scale * scale)
-        bound = coulomb.bind(system, basis)
+        bound, external = self.coulomb.bind(system, charges.basis), field.external(system, charges.basis)
+        macroscopic = Macroscopic.of(system, charges.permittivity)
         return Problem(system, features, graph, bound, external, start, self.solving, macroscopic)
 
     @contextmanager

@@ -112,13 +112,12 @@ def test_born_charges_are_slopes_of_forces_and_of_the_polarization(make: Callabl
 def test_images_change_the_polarization_by_formal_charges(make: Callable[[], Potential]) -> None:
     """And at constant E the energy by -E times that; forces, Born charges and the polarizability stay."""
     potential, moved = make(), SALT.copy()
-    scale = potential.charges.scale
     moved.positions[0] += SALT.cell[1]
     formal = FORMAL[int(SALT.numbers[0])]
     here, there = salt((0.2, -0.1, 0.15)), System.from_ase(moved, charge=0)
     there = replace(there, field=here.field)
     a, b = potential(here), potential(there)
-    quantum = scale * formal * torch.tensor(SALT.cell[1])
+    quantum = formal * torch.tensor(SALT.cell[1])
     close((b.dipole - a.dipole)[0], quantum, 1e-10)
     close(b.energy - a.energy, -(here.field * quantum).sum(1), 1e-10)
     close(forces(potential, there).forces, forces(potential, here).forces, 1e-9)
@@ -132,8 +131,7 @@ def test_supercells(make: Callable[[], Potential]) -> None:
     big = SALT.repeat((2, 1, 1))
     big.info["external_field"] = np.array([0.2, -0.1, 0.15])
     one, two = potential(SYSTEMS["field"]), potential(System.from_ase(big, charge=0))
-    scale, numbers = potential.charges.scale, SALT.numbers
-    shift = scale * sum(FORMAL[int(z)] for z in numbers) * torch.tensor(SALT.cell[0])
+    shift = sum(FORMAL[int(z)] for z in SALT.numbers) * torch.tensor(SALT.cell[0])
     close(two.dipole[0], 2 * one.dipole[0] + shift, 1e-9)
     close(two.energy, 2 * one.energy, 1e-9)
 
@@ -155,7 +153,7 @@ def test_polarizability(lmax: int) -> None:
 def test_displacement(make: Callable[[], Potential]) -> None:
     """D = eps F + 4 pi k_e P / V; the energy is E(P) + F.F V eps / 8 pi k_e, and its slope V F / 4 pi k_e."""
     potential, system = make(), SYSTEMS["displacement"]
-    eps, factor = potential.charges.scale**2, 4.0 * math.pi * COULOMB / system.volume
+    eps, factor = potential.charges.permittivity, 4.0 * math.pi * COULOMB / system.volume
     output = potential(system)
     inside = (system.displacement - factor[:, None] * output.dipole) / eps
     at_field = potential(replace(system, field=inside.detach(), displacement=None))

@@ -62,7 +62,7 @@ def test_scaled_charges_carry_the_scale(build):
     report = build.report()
     report = replace(report, provenance=replace(report.provenance, charge_scale=1.33))
     for row in numbers(report)["evaluation"]["charges"]:
-        assert row["scaled_mean"] == pytest.approx(1.33 * row["mean"]) and row["mean"] != 0.0
+        assert row["latent_mean"] == pytest.approx(row["mean"] / 1.33) and row["mean"] != 0.0
 
 
 def test_nan_becomes_null(build, tmp_path):

@@ -62,7 +62,7 @@ def test_full_report_has_every_section_and_loads_nothing(build, shown):
 def test_the_page_states_what_the_checks_and_charges_are(build, shown):
     text = shown(build.report()).text
     for expected in (
-        "Latent charges are not DFT partial charges",
+        "These charges are not DFT partial charges",
         "Elements that are negative on average: N, O; the convention holds here.",
         "passed",
         "failed",

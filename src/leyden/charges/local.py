@@ -3,7 +3,9 @@
 Kim & Cheng (arXiv 2408.15165): charges are read from the features of each atom and learned from energies and forces.
 The shift spreads the missing charge evenly, or in proportion to a learned softness (Baldwin et al., arXiv 2603.14700).
 The energy of a neutral structure does not change under q -> -q: the sign is chosen so that electronegative elements are
-negative.
+negative. Nor does it change if what is read is multiplied by a scale and V divided by its square: in a bulk whose
+electrons screen with eps_inf, energies and forces determine latent charges q / sqrt(eps_inf); the scale sqrt(eps_inf)
+makes of them the charges that dipoles and Born charges tell (train/gauge.py).
 """
 
 import torch
@@ -30,7 +32,7 @@ class Local(Polarized):
     """Latent charges, and dipoles if the basis has lmax 1.
 
     mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of
-    each Gaussian with itself; scale: physical charge = scale * latent charge, sqrt(eps_inf) in a bulk, 1 in a gas.
+    each Gaussian with itself; scale: charge over latent charge, sqrt(eps_inf) in a bulk, 1 in a gas.
     """
 
     element: Tensor
@@ -64,14 +66,20 @@ class Local(Polarized):
         self.softness = Invariant(channels.scalars, hidden, torch.zeros_like(chi)) if mode == "softness" else None
         self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
 
+    @property
+    def permittivity(self) -> float:
+        """scale^2."""
+        return self.scale**2
+
     def solve(self, problem: Problem) -> Solution:
         """Read the density from the features and shift it onto the total charge."""
         system, features = problem.system, problem.features
         problem.require_closed("charges.Local")
         element = self.element[system.numbers]
-        density = self.sign * self.charge(features.scalars, element)[:, None]
+        density = self.charge(features.scalars, element)[:, None]
         if self.dipole is not None:
-            density = torch.cat([density, self.sign * self.dipole(features.scalars, features.vectors)], 1)
+            density = torch.cat([density, self.dipole(features.scalars, features.vectors)], 1)
+        density = self.scale * self.sign * density
         if self.mode != "free":
             density = problem.plane.onto(density, self._weights(features, element)[:, None])
         return Solution.direct(density, system.charge)
@@ -80,7 +88,7 @@ class Local(Polarized):
         """0, or minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,) eV."""
         if self.self_interaction:
             return torch.zeros_like(problem.system.charge)
-        return -0.5 * problem.rows.dot(density, problem.own * density)
+        return -0.5 / self.permittivity * problem.rows.dot(density, problem.own * density)
 
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
         """Charges that stay with their atoms, and dipoles. The shift onto the total charge adds nothing: what it gives
@@ -89,7 +97,7 @@ class Local(Polarized):
         rest = system.field.new_zeros(system.count, 3)
         if self.basis.lmax:
             rest = segment.total(dipoles, system.index, system.count)
-        return Polarization(self.scale * density[:, 0], self.scale * rest)
+        return Polarization(density[:, 0], rest)
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

@@ -18,8 +18,11 @@ class ChargeModel(nn.Module, ABC):
     """Subclasses set the basis of the density."""
 
     basis: GaussianBasis
-    scale: float = 1.0
-    """Physical charge over that of the density: sqrt(eps_inf) in a bulk whose electrons the density leaves out."""
+
+    @property
+    def permittivity(self) -> float:
+        """eps_inf of electrons that the density leaves out: what charges feel of each other is V over that."""
+        return 1.0
 
     @property
     def trained(self) -> bool:
@@ -35,8 +38,8 @@ class ChargeModel(nn.Module, ABC):
         """U(p; h) of each structure, (S,) eV."""
 
     def moment(self, density: Tensor, problem: Problem) -> Tensor:
-        """Physical dipole (S, 3) e Å of a density (N, dim), about the origin of the coordinates."""
-        return self.scale * dipole(density, problem.system, self.basis)
+        """Dipole (S, 3) e Å of a density (N, dim), about the origin of the coordinates."""
+        return dipole(density, problem.system, self.basis)
 
 
 class Solved(ChargeModel):
@@ -49,8 +52,8 @@ class Solved(ChargeModel):
 
 @dataclass(frozen=True)
 class Polarization:
-    """P = sum_i carried_i r_i + rest: physical charges (N,) e that atoms carry along, and what does not depend on which
-    images of the atoms are given, (S, 3) e Å."""
+    """P = sum_i carried_i r_i + rest: charges (N,) e that atoms carry along, and what does not depend on which images
+    of the atoms are given, (S, 3) e Å."""
 
     carried: Tensor
     rest: Tensor

@@ -51,14 +51,19 @@ class Split(Bonded):
     ) -> None:
         super().__init__()
         charges_or_dipoles("Split", channels, basis)
-        self.basis, self.formal, self.self_interaction = basis, formal, self_interaction
-        self.scale, self.hidden = scale, hidden
+        self.basis, self.formal, self.self_interaction, self.hidden = basis, formal, self_interaction, hidden
+        self.scale = scale
         elements = tuple(sorted(elements))
         chi = torch.tensor([electronegativity(z) for z in elements])
         self.register_buffer("element", element_table(elements), persistent=False)
         self.initial = FormalCharges(channels.scalars, hidden, elements, formal)
         self.transfer = Pair(channels.scalars, hidden, INITIAL_TRANSFER * (chi[None, :] - chi[:, None]))
         self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
+
+    @property
+    def permittivity(self) -> float:
+        """scale^2."""
+        return self.scale**2
 
     def solve(self, problem: Problem) -> Solution:
         """Read the transfers, and the dipoles, from the features."""
@@ -73,7 +78,7 @@ class Split(Bonded):
         eV."""
         out = torch.zeros_like(problem.system.charge)
         if not self.self_interaction:
-            out = -0.5 * problem.rows.dot(density, problem.own * density)
+            out = -0.5 / self.permittivity * problem.rows.dot(density, problem.own * density)
         if problem.macroscopic is None:
             return out
         return out + problem.macroscopic.energy(self.polarization(problem, density).of(problem.system))
@@ -81,7 +86,7 @@ class Split(Bonded):
     def transfers(self, problem: Problem) -> tuple[Tensor, Bonds, Tensor]:
         """q0 (N, 1), and along the bonds of both directions the charges t (B, 1), e."""
         element, bonds = self.element[problem.system.numbers], Bonds.directed(problem)
-        transfers = bonds.envelope * self.transfer(problem.features.scalars, element, bonds)
+        transfers = self.scale * bonds.envelope * self.transfer(problem.features.scalars, element, bonds)
         return self.initial(problem, element), bonds, transfers
 
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
@@ -91,9 +96,9 @@ class Split(Bonded):
         rest = -segment.total(transfers * bonds.vectors, system.index[bonds.receivers], system.count)
         for dipoles in self._dipoles(problem):
             rest = rest + segment.total(dipoles, system.index, system.count)
-        return Polarization(self.scale * initial[:, 0], self.scale * rest)
+        return Polarization(initial[:, 0], rest)
 
     def _dipoles(self, problem: Problem) -> list[Tensor]:
         """mu (N, 3), where the basis has dipoles."""
         features = problem.features
-        return [] if self.dipole is None else [self.dipole(features.scalars, features.vectors)]
+        return [] if self.dipole is None else [self.scale * self.dipole(features.scalars, features.vectors)]

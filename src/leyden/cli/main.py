@@ -9,6 +9,7 @@ from leyden.checks import InputError
 from leyden.cli.check_data import check_data
 from leyden.cli.demo import demo
 from leyden.cli.evaluate import evaluate
+from leyden.cli.gauge import gauge
 from leyden.cli.info import info
 from leyden.cli.init import init
 from leyden.cli.md import md
@@ -35,6 +36,7 @@ app.command()(md)
 app.command()(report)
 app.command()(response)
 app.command()(spectrum)
+app.command()(gauge)
 
 
 def main() -> None:

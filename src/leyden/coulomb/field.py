@@ -17,12 +17,12 @@ ALONG = 1e-6
 """How large the component of a field along a periodic axis may be, relative to the field: rounding in float32."""
 
 
-def external(system: System, basis: GaussianBasis, scale: float = 1.0) -> Tensor:
-    """v_ext (N, dim) in eV/e of electrodes, and of fields on charges times a scale: their part across periodic axes."""
+def external(system: System, basis: GaussianBasis) -> Tensor:
+    """v_ext (N, dim) in eV/e of electrodes and of the part of fields that is across periodic axes."""
     field = system.field
     if bool(system.pbc.any()):
         field = field - torch.einsum("sab,sb->sa", system.periodic_space, field)
-    out = scale * _linear(system, field, basis)
+    out = _linear(system, field, basis)
     return out if system.ensemble is None else out + electrodes(system.ensemble.potential.nan_to_num(), basis)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from leyden.charges import Local
 from leyden.checks import InputError
 from leyden.potential import Potential
 from leyden.report.content import FarRange, LearningCurve, Provenance, Report
@@ -73,7 +72,7 @@ def _probe(name: str, potential: Potential, other: Potential | None, scan: Path)
 
 def _provenance(config: Config, about: dict, potential: Potential, seconds: float) -> Provenance:
     charges = potential.charges
-    scale = charges.scale if isinstance(charges, Local) else 1.0
+    scale = 1.0 if charges is None else charges.permittivity**0.5
     weights = sum(p.numel() for p in potential.parameters())
     return Provenance(
         config=dump(config),
@@ -81,9 +80,8 @@ def _provenance(config: Config, about: dict, potential: Potential, seconds: floa
         versions=about["versions"] | {"this page": f"Python {sys.version.split()[0]}, torch {torch.__version__}"},
         command=f"leyden train {config.output / 'config.yaml'}",
         charge_scale=scale,
-        charge_scale_source="given as model.charges.scale"
-        if scale != 1.0
-        else "1, the gas-phase value; nothing was fitted",
+        charge_scale_source=about.get("charge_scale")
+        or ("given as model.charges.scale" if scale != 1.0 else "1, the gas-phase value; nothing was fitted"),
         model=f"{weights} weights\n{json.dumps(config.model.model_dump(mode='json'), indent=1)}",
         timings={"evaluation": seconds},
     )

@@ -14,7 +14,7 @@ from leyden.report.text import grouped, plural, quantity
 from leyden.train.metrics import Evaluation, Solved
 
 LATENT = (
-    "Latent charges are not DFT partial charges: they are what makes the trained quantities right, and no partition of"
+    "These charges are not DFT partial charges: they are what makes the trained quantities right, and no partition of"
     " the electron density is meant. Sign: positive where electrons are missing. Energies and forces of neutral"
     " structures stay the same with all signs reversed; the convention is that electronegative elements are negative."
 )
@@ -27,7 +27,7 @@ def charges(report: Report) -> str:
     if not rows:
         return say("This model has no charges.")
     scale = f"{report.provenance.charge_scale:g}"
-    scaled = f"Scale: physical charge = {scale} × latent charge ({report.provenance.charge_scale_source}); {BULK}"
+    scaled = f"Scale: charge = {scale} × latent charge ({report.provenance.charge_scale_source}); {BULK}"
     caption = "Fraction of atoms; blue: positive mean, red: negative."
     plot = figure(figures.charge_histograms(report.evaluation), caption=caption)
     text = say(LATENT) + say(f"{_signs(rows)} {scaled}".strip())

@@ -14,18 +14,18 @@ SHOWN = 8
 
 
 def charges(report: Report) -> str:
-    """Latent charges by element, and scaled to physical ones."""
+    """Charges by element, and the latent ones that energies and forces determine."""
     scale = report.provenance.charge_scale
     rows = [
         [
             row.element,
             str(row.atoms),
-            *(fixed(v, 4) for v in (row.mean, row.std, row.lowest, row.highest, row.scaled_mean)),
+            *(fixed(v, 4) for v in (row.mean, row.std, row.lowest, row.highest, row.latent_mean)),
         ]
         for row in summary.charge_rows(report.evaluation, scale)
     ]
-    header = ["Element", "Atoms", "Mean (e)", "Std (e)", "Lowest (e)", "Highest (e)", f"{scale:g} × mean (e)"]
-    return table(header, rows, "Latent charges by element; the last column is multiplied by the charge scale.")
+    header = ["Element", "Atoms", "Mean (e)", "Std (e)", "Lowest (e)", "Highest (e)", "Latent mean (e)"]
+    return table(header, rows, f"Charges by element; the last column is their mean over the charge scale, {scale:g}.")
 
 
 def solver(row: SolverRow) -> str:

@@ -116,8 +116,8 @@ CITATION = "Leyden (name and version as above), and the publications of the back
 class Provenance:
     """Where the numbers come from.
 
-    config: YAML text; data_hash and versions: name -> value; charge_scale: physical charge = charge_scale * latent
-    charge, sqrt(eps_inf) in a bulk medium, and charge_scale_source how it was obtained; model: specification of the
+    config: YAML text; data_hash and versions: name -> value; charge_scale: charge = charge_scale * latent charge,
+    sqrt(eps_inf) in a bulk medium, and charge_scale_source how it was obtained; model: specification of the
     potential as text; timings: what -> seconds.
     """
 

@@ -55,7 +55,7 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class ChargeRow:
-    """Latent charges of one element in e; scaled_mean is charge_scale * mean."""
+    """Charges of one element in e; latent_mean is the mean over charge_scale."""
 
     element: str
     atoms: int
@@ -63,7 +63,7 @@ class ChargeRow:
     std: float
     lowest: float
     highest: float
-    scaled_mean: float
+    latent_mean: float
 
 
 def labelled(parity: Parity) -> Parity:
@@ -139,7 +139,7 @@ def split_rows(evaluation: Evaluation) -> list[SplitRow]:
 
 
 def charge_rows(evaluation: Evaluation, scale: float) -> list[ChargeRow]:
-    """Latent charges by element, in order of atomic number; empty for a model without charges."""
+    """Charges by element, in order of atomic number; empty for a model without charges."""
     if evaluation.charges is None:
         return []
     rows = []
@@ -148,7 +148,7 @@ def charge_rows(evaluation: Evaluation, scale: float) -> list[ChargeRow]:
         q = q[np.isfinite(q)] if np.isfinite(q).any() else q
         mean = float(q.mean())
         rows.append(
-            ChargeRow(chemical_symbols[z], len(q), mean, float(q.std()), float(q.min()), float(q.max()), scale * mean)
+            ChargeRow(chemical_symbols[z], len(q), mean, float(q.std()), float(q.min()), float(q.max()), mean / scale)
         )
     return rows
 

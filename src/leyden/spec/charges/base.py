@@ -15,7 +15,7 @@ DEFAULT_RECEIVERS = (0.7, 1.5)
 Widths = Annotated[Width | dict[Element, Width], Field(description="Å, standard deviation of the density")]
 Formal = Annotated[dict[Element, float] | None, Field(description="e, charge of an element before transfers; else 0")]
 Receivers = Annotated[tuple[Width, ...], Field(description="Å, of Gaussians that feel the potential")]
-Scale = Annotated[float, Field(gt=0.0, description="physical charge = scale * latent charge; sqrt(eps_inf) in a bulk")]
+Scale = Annotated[float, Field(gt=0.0, description="charge = scale * latent charge; sqrt(eps_inf) in a bulk")]
 Hidden = Annotated[int, Field(ge=1, description="hidden units of the readouts")]
 
 

@@ -123,6 +123,21 @@ class Derivatives(ChargeModelCase):
         close(found, found.mT, 1e-10)
         assert bool((found.abs().amax((1, 2)) > 1e-3).all()) == self.responds
 
+    def test_maxwell_relation(self) -> None:
+        """d(-dE/dfield)/dQ = -dmu/dfield with mu = dE/dQ, both against finite differences of first derivatives."""
+        potential, system = self.potential(), molecules()
+        step = random(12, 2, 3)
+
+        def level(h: float) -> Tensor:
+            inside = replace(system, field=system.field + h * step)
+            found = forces(potential, inside, stress=False, chemical_potential=True).chemical_potential
+            assert found is not None
+            return found
+
+        added = central(lambda h: self.moment(potential, replace(system, charge=system.charge + h)))
+        close((added * step).sum(1), -central(level), 1e-6)
+        assert added.abs().amax(1).min() > 1e-3
+
     def test_force_training(self) -> None:
         """Derivative of a loss of forces by the weights of the backbone and of the charge model."""
         system = batch()
