@@ -32,6 +32,7 @@ MODELS: dict[str, Callable[[], ChargeModel]] = {
     "Equilibration, dipoles": lambda: charges.Equilibration(CHANNELS, ELEMENTS, DIPOLES),
     "SpinEquilibration": lambda: charges.SpinEquilibration(CHANNELS, ELEMENTS, CHARGES),
     "SplitChargeEquilibration": lambda: charges.SplitChargeEquilibration(CHANNELS, ELEMENTS, CHARGES),
+    "SplitChargeEquilibration, dipoles": lambda: charges.SplitChargeEquilibration(CHANNELS, ELEMENTS, DIPOLES),
     "Response": lambda: charges.Response(CHANNELS, ELEMENTS, DIPOLES),
     "SymmetricResponse": lambda: charges.SymmetricResponse(CHANNELS, ELEMENTS, DIPOLES),
     "Unrolled": lambda: charges.Unrolled(CHANNELS, ELEMENTS, DIPOLES),
@@ -98,7 +99,7 @@ def row(name: str) -> str:
     exponent = f"{math.log2(long / short):10.2f}" if abs(long) > 1e-6 else f"{'-':>10}"
     found = model.solve(problem(model, waters()))
     cycle = f"{found.radius.item():8.2f}" if found.radius.isfinite().all() else f"{'-':>8}"
-    return f"{name:25}{exchanged:+z8.3f}{error:+z9.3f}{atom:9.3f}{exponent}{int(found.iterations.max()):6}{cycle}"
+    return f"{name:33}{exchanged:+z8.3f}{error:+z9.3f}{atom:9.3f}{exponent}{int(found.iterations.max()):6}{cycle}"
 
 
 def shared(name: str, model: ChargeModel, start: tuple[float, float] | None = None) -> str:
@@ -140,7 +141,7 @@ def saturation(name: str) -> str:
 if __name__ == "__main__":
     print("H2O and HF 1000 Å apart: charge q of H2O, energy dE above that of both alone; polarizability a of an atom;")
     print("exponent of that of a chain in its length, 16 to 32 atoms; 27 H2O: steps of the solver, radius of the cycle")
-    print(f"{'':25}{'q, e':>8}{'dE, eV':>9}{'a, Å^3':>9}{'exponent':>10}{'steps':>6}{'radius':>8}")
+    print(f"{'':33}{'q, e':>8}{'dE, eV':>9}{'a, Å^3':>9}{'exponent':>10}{'steps':>6}{'radius':>8}")
     for name in MODELS:
         print(row(name))
     for name in ("Equilibration", "SplitChargeEquilibration", "Mixture"):

@@ -1,6 +1,7 @@
 """The potential: E[R, p] = E_0 + E_sr(R) + U(p; h) + 1/2 <p|V|p> + <p|v_ext>, with V over the permittivity of what the
 charge model leaves out."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -87,6 +88,11 @@ class Potential(nn.Module):
             )
         bound, external = self.coulomb.bind(system, charges.basis), field.external(system, charges.basis)
         macroscopic = Macroscopic.of(system, charges.permittivity)
+        require(
+            macroscopic is None or math.isinf(self.coulomb.surroundings) or not macroscopic.acts,
+            "external_field, displacement_field: expected conducting surroundings where they act along periodic axes,"
+            f" got a permittivity of {self.coulomb.surroundings:g}; set coulomb.surroundings to inf.",
+        )
         return Problem(system, features, graph, bound, external, start, self.solving, macroscopic)
 
     @contextmanager

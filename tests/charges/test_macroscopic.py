@@ -277,6 +277,10 @@ def test_mistakes() -> None:
         split()(salt((0.1, 0.0, 0.0), (0.2, NAN, NAN)))
     with pytest.raises(InputError, match=r"expected formal charges that sum to the total charge.*a rest of 1 e"):
         split()(replace(SYSTEMS["field"], charge=torch.ones(1, dtype=torch.float64)))
+    vacuum = split()
+    vacuum.coulomb = Coulomb(surroundings=1.0)
+    with pytest.raises(InputError, match="expected conducting surroundings where they act along periodic axes, got a"):
+        vacuum(SYSTEMS["displacement"])
     slab = SLAB.copy()
     slab.info["displacement_field"] = [0.0, 0.0, 0.1]
     with pytest.raises(InputError, match="expected a structure that is periodic along three axes"):

@@ -105,6 +105,7 @@ PRESETS: dict[str, ModelSpec] = {
     "split": ModelSpec(charges=SplitSpec()),
     "qeq": ModelSpec(charges=EquilibrationSpec()),
     "sqe": ModelSpec(charges=SplitChargeEquilibrationSpec()),
+    "sqe-multipole": ModelSpec(charges=SplitChargeEquilibrationSpec(dipoles=True)),
     "polarizable": ModelSpec(charges=EquilibrationSpec(dipoles=True)),
     "response": ModelSpec(charges=ResponseSpec(dipoles=True)),
     "variational": ModelSpec(charges=VariationalSpec(dipoles=True)),
