@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from leyden.train.config import Config
-from leyden.train.metrics import Evaluation
+from leyden.train.metrics import Evaluation, Parity
 from leyden.train.run import train
 
 RESULTS = Path(__file__).parent / "results"
@@ -82,6 +82,26 @@ def numbers(evaluation: Evaluation) -> dict[str, dict[str, float]]:
         name: {"rmse": rmse, "mae": mae, "r2": r2, "slope": slope, "unit": unit}
         for name, unit, rmse, mae, r2, slope in evaluation.table()
     }
+
+
+def figures(parity: Parity) -> dict[str, float]:
+    """RMSE, MAE, R2 and slope of one property."""
+    return {"rmse": parity.rmse, "mae": parity.mae, "r2": parity.r2, "slope": parity.slope}
+
+
+def finished(folder: Path) -> list[dict]:
+    """The numbers of all finished runs in a folder."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+
+
+def heading(title: str, command: str, results: Sequence[dict]) -> list[str]:
+    """Title, command, machine, threads and date of a table."""
+    return [
+        f"# {title}",
+        "",
+        f"{command}; {results[0]['machine']}, {results[0]['threads']} threads a run; {results[0]['date']}",
+        "",
+    ]
 
 
 def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:

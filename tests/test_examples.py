@@ -42,6 +42,21 @@ def test_spectrum() -> None:
     assert "band  463 cm^-1, 78.1" in run("spectrum.py")
 
 
+def test_phonons() -> None:
+    printed = run("phonons.py")
+    numbers = re.search(r"\(LO / TO\)\^2 (.*), eps_0 / eps_inf (.*)", printed)
+    assert numbers is not None and "transverse" in printed
+    assert float(numbers[1]) == pytest.approx(float(numbers[2]), rel=2e-3) and float(numbers[1]) > 1.5
+
+
+@pytest.mark.slow
+def test_infrared_tutorial(tmp_path: Path) -> None:
+    printed = run("infrared_tutorial.py", str(tmp_path / "water"), "--quick")
+    assert "best model in" in printed and "Born charges, trace / 3" in printed
+    assert printed.count("spectrum in") == 2 and "mode" in printed
+    assert (tmp_path / "water" / "ir.png").exists()
+
+
 def test_every_example_is_run() -> None:
     tested = Path(__file__).read_text()
     assert all(path.name in tested for path in EXAMPLES.glob("*.py"))

@@ -10,11 +10,11 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.optimize import BFGS
 
 from leyden.calculators import LeydenCalculator
-from leyden.charges import Equilibration, Local
+from leyden.charges import Equilibration, Local, SplitChargeEquilibration
 from leyden.checks import InputError
 from leyden.density import GaussianBasis
 from leyden.potential import Potential
-from leyden.properties import born_charges, polarizability
+from leyden.properties import born_charges, dielectric_tensor, polarizability
 from leyden.storage import save
 from leyden.system import System
 from leyden.testing.assembly import assembled
@@ -65,10 +65,28 @@ def test_polarizability() -> None:
         crystal.calc.get_property("polarizability", crystal)
 
 
+def test_crystals() -> None:
+    """The dielectric tensor; and a polarizability, where charge moves along bonds."""
+    model = assembled(lambda c, e: SplitChargeEquilibration(c, e, GaussianBasis(0.6), hidden=4))
+    atoms = with_(LeydenCalculator(model), CRYSTAL)
+    found = atoms.calc.get_property("dielectric_tensor", atoms)
+    np.testing.assert_allclose(found, dielectric_tensor(model, System.from_ase(CRYSTAL))[0].numpy(), atol=1e-9)
+    assert found.shape == (3, 3) and np.abs(found - np.eye(3)).max() > 1e-2
+    alpha = atoms.calc.get_property("polarizability", atoms)
+    np.testing.assert_allclose(found, np.eye(3) + 4 * np.pi * alpha / atoms.get_volume(), atol=1e-9)
+    molecule = with_(LeydenCalculator(model))
+    with pytest.raises(
+        PropertyNotImplementedError, match=r"^dielectric_tensor needs a structure that is periodic along"
+    ):
+        molecule.calc.get_property("dielectric_tensor", molecule)
+
+
 def test_short_range_model_has_no_polarizability(short_range: Potential) -> None:
     atoms = with_(LeydenCalculator(short_range))
     with pytest.raises(PropertyNotImplementedError, match=r"^polarizability needs an open structure and a model with"):
         atoms.calc.get_property("polarizability", atoms)
+    with pytest.raises(PropertyNotImplementedError, match=r"^born_effective_charges needs a model with charges\.$"):
+        atoms.calc.get_property("born_effective_charges", atoms)
 
 
 def test_folder_and_potential_give_the_same(potential: Potential, tmp_path: Path) -> None:

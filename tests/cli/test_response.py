@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read, write
+from phonopy.file_IO import parse_BORN
+from phonopy.structure.atoms import PhonopyAtoms
 
-from leyden.charges import Equilibration
+from leyden.charges import Equilibration, SplitChargeEquilibration
 from leyden.density import GaussianBasis
-from leyden.properties import born_charges, polarizability
+from leyden.properties import born_charges, dielectric_tensor, piezoelectric_tensor, polarizability
 from leyden.storage import load, save
 from leyden.system import System
-from leyden.testing.assembly import FRAMES, assembled
+from leyden.testing.assembly import FRAMES, SALT, assembled
 
 WATER = Atoms("OH2", [[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
 HYDROXIDE = Atoms("OH", [[0.1, 0.0, 0.2], [0.5, 0.7, -0.3]])
@@ -135,9 +137,55 @@ def test_what_the_model_was_trained_on(leyden: Callable, tmp_path: Path) -> None
     source = given(tmp_path / "a.xyz", WATER.copy())
     printed = leyden("response", folder, source, "--output", tmp_path / "b.xyz")
     assert "note: the model was trained at the total charge 0 only" in printed.out
-    assert "note: charges are latent; in its bulk physical ones are 1.33 times as large." in printed.out
+    assert (
+        "note: charges are those of a bulk of eps_inf 1.7689: 1.33 times the latent ones that energies determine."
+        in printed.out
+    )
     printed = leyden("response", folder, source, "--output", tmp_path / "b.xyz", "--properties", "dipole")
     assert "trained at" not in printed.out
+
+
+def test_crystal_properties(leyden: Callable, tmp_path: Path) -> None:
+    """Tensors of a crystal, reasons where there are none, and a file that phonopy reads."""
+    potential = assembled(lambda c, e: SplitChargeEquilibration(c, e, GaussianBasis(0.6), hidden=4))
+    folder = save(potential, tmp_path / "model", {"total_charges": [0.0]})
+    source, born = given(tmp_path / "a.xyz", SALT.copy()), tmp_path / "BORN"
+    asked = "--output", tmp_path / "b.xyz", "--properties", "dielectric,piezoelectric", "--born", born
+    printed = leyden("response", folder, source, *asked)
+    assert printed.code == 0, printed.err
+    crystal, lines = System.from_ase(SALT), printed.out.splitlines()
+    eps, moved = dielectric_tensor(potential, crystal)[0], 16.02176634 * piezoelectric_tensor(potential, crystal)[0]
+    assert f"  dielectric, ions fixed      {numbers(eps.diagonal().numpy())}         xx yy zz" in lines
+    assert f"{numbers(eps[[1, 0, 0], [2, 2, 1]].numpy())}         yz xz xy" in printed.out
+    first = numbers(moved[0].diagonal().numpy())
+    assert f"  piezoelectric, ions fixed   {first}  C/m^2  x: xx yy zz" in lines
+    assert f"{numbers(moved[2][[1, 0, 0], [2, 2, 1]].numpy())}  C/m^2  z: yz xz xy" in printed.out
+    absent = [row for row in rows(printed.out) if row[1:2] == ["-"]]
+    assert [row[0] for row in absent] == ["dielectric, ions follow", "piezoelectric, ions follow"]
+    assert all("expected a structure at rest, got a force of" in row[2] for row in absent)
+    assert printed.out.endswith(f"eps_inf and Born charges for phonopy --nac in {born}\n")
+    labels = read(tmp_path / "b.xyz").info
+    np.testing.assert_allclose(labels["electronic_dielectric_tensor"], eps.numpy().flatten(), atol=1e-6)
+    np.testing.assert_allclose(labels["piezoelectric_tensor"], moved.numpy().flatten() / 16.02176634, atol=1e-6)
+    cell = PhonopyAtoms(SALT.symbols, cell=SALT.cell.array, scaled_positions=SALT.get_scaled_positions())
+    found = parse_BORN(cell, filename=born)
+    np.testing.assert_allclose(found["dielectric"], eps.numpy(), atol=1e-6)
+    np.testing.assert_allclose(found["born"], born_charges(potential, crystal).numpy(), atol=1e-6)
+
+
+def test_born_file_of_several_structures(leyden: Callable, model: Path, tmp_path: Path) -> None:
+    source, asked = (
+        given(tmp_path / "a.xyz", WATER.copy(), HYDROXIDE.copy()),
+        ("--output", tmp_path / "b.xyz", "--born"),
+    )
+    printed = leyden("response", model, source, *asked, tmp_path / "BORN")
+    assert printed.code == 2 and "--born: expected a file with one structure, got 2" in printed.err
+    printed = leyden("response", model, given(tmp_path / "a.xyz", WATER.copy()), *asked, tmp_path / "BORN")
+    assert printed.code == 2 and "expected structures periodic along three axes" in printed.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.xyz"]
+    printed = leyden("response", model, source, *asked[:2], "--properties", "dielectric,piezoelectric")
+    absent = [row for row in rows(printed.out) if row[1:2] == ["-"]]
+    assert [row[0] for row in absent] == ["dielectric", "piezoelectric"]
 
 
 def silicon(frames: list[Atoms]) -> None:

@@ -57,7 +57,7 @@ def test_polarizability_of_charges_that_feel_nothing() -> None:
 
 
 def test_polarizability_is_refused_where_there_is_none(potential: Potential, short_range: Potential) -> None:
-    with pytest.raises(InputError, match="expected open structures, got a periodic one"):
+    with pytest.raises(InputError, match="expected open structures, or a model whose charge moves along bonds"):
         polarizability(potential, batch())
     with pytest.raises(InputError, match="expected a model with charges, got a short-range one"):
         polarizability(short_range, molecules())

@@ -14,6 +14,7 @@ from leyden.charges import Equilibration, Local, Split
 from leyden.charges.model import ChargeModel
 from leyden.checks import InputError
 from leyden.density import GaussianBasis
+from leyden.neighbors import Graph, neighbor_list
 from leyden.potential import Potential
 from leyden.properties import born_charges
 from leyden.system import System
@@ -64,6 +65,58 @@ def test_against_the_sum_over_pairs(lmax: int) -> None:
     expected = central(moment) + potential(system).charges[atom].detach() * step
     close(born_charges(potential, system)[atom] @ step, expected, 1e-8)
     assert expected.abs().max() > 0.1
+
+
+def spread(potential: Potential, system: System, held: Tensor) -> Tensor:
+    """x + w L of each atom, (N,), with the multiplier L held."""
+    pairs = neighbor_list(system, potential.backbone.cutoff)
+    graph = Graph.of(system, pairs)
+    problem = potential.problem(system, potential.backbone(graph), graph)
+    density, weights = potential.charges.read(problem)
+    return (density[:, 0] + weights * held).detach()
+
+
+def multiplier(potential: Potential, system: System) -> Tensor:
+    """L of a structure, from two values of it."""
+    nothing, one = (spread(potential, system, torch.tensor(x, dtype=torch.float64)) for x in (0.0, 1.0))
+    return (system.charge - nothing.sum()) / (one - nothing).sum()
+
+
+def test_shifted_charges_against_the_sum_over_pairs() -> None:
+    """dP = q_j dr_j + sum_i (r_i - r_j) d(x_i + w_i L), L held, less the share of atom j in what these miss in the sum
+    rule, which is minus the derivative of their sum by strain."""
+    potential, atom = shifted(), 4
+    system = System.from_ase(SALT.repeat((4, 4, 4)), charge=0)
+    away, step, held = nearest(system, atom), random(3, 3), multiplier(potential, system)
+
+    def moment(h: float) -> Tensor:
+        positions = system.positions.clone()
+        positions[atom] += h * step
+        return (spread(potential, replace(system, positions=positions), held)[:, None] * away).sum(0)
+
+    def stretched(h: float, a: int) -> Tensor:
+        strain = torch.zeros(1, 3, 3, dtype=torch.float64)
+        strain[0, :, a] = h * step
+        return spread(potential, system.strained(strain), held).sum()
+
+    weights = spread(potential, system, torch.ones(1).double()) - spread(potential, system, torch.zeros(1).double())
+    missing = -torch.stack([central(lambda h, a=a: stretched(h, a)) for a in range(3)])
+    own = potential(system).charges[atom].detach() * step
+    expected = own + central(moment) - weights[atom] / weights.sum() * missing
+    close(born_charges(potential, system)[atom] @ step, expected, 1e-7)
+    assert (expected - own).abs().max() > 5e-3 and missing.abs().max() > 0.05
+
+
+def test_a_shift_by_nothing_changes_nothing() -> None:
+    """Of charges that are shifted by equal amounts: those of free charges, less an equal share of what is missing."""
+    equal = assembled(lambda c, e: Local(c, e, GaussianBasis(0.6), mode="shift", hidden=4))
+    system = System.from_ase(SALT, charge=0)
+    one, other = born_charges(free(), system), born_charges(equal, system)
+    unit = torch.eye(3, dtype=torch.float64)
+    flow = one - free()(system).charges.detach()[:, None, None] * unit
+    own = equal(system).charges.detach()[:, None, None] * unit
+    close(other, own + flow - flow.mean(0), 1e-12)
+    assert (other - own).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("make", [free, shifted, split])

@@ -16,15 +16,18 @@ from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.properties import (
     born_charges,
+    dielectric_tensor,
     dipole,
     electrical_properties,
     hardness,
     labelled,
+    piezoelectric_tensor,
     polarizability,
 )
-from leyden.properties.summary import PROPERTIES
+from leyden.properties.summary import OF_CRYSTALS, PROPERTIES
 from leyden.system import System
 from leyden.testing.assembly import assembled, batch, molecules
+from leyden.testing.ionic import ROCKSALT, ZINCBLENDE, distorted, equilibrated, latent, transferred
 from leyden.testing.numeric import close
 from leyden.train.data import read_frames
 
@@ -63,6 +66,37 @@ def test_a_mixed_batch(polarizable: Potential) -> None:
         assert "the charge of Equilibration can flow round the cell" in found[place].absent["born_effective_charges"]
         assert all(getattr(found[place], name) is None for name in found[place].absent)
         assert "a uniform field is no potential" in found[place].absent["polarizability"]
+
+
+def test_crystals() -> None:
+    """Tensors as the functions that compute them say, and otherwise why there are none."""
+    potential, system = transferred(), System.from_ase([ROCKSALT, ZINCBLENDE])
+    for each, crystal in zip(electrical_properties(potential, system, list(OF_CRYSTALS)), system.split(), strict=True):
+        close(each.electronic_dielectric_tensor, dielectric_tensor(potential, crystal)[0], 1e-12)
+        close(each.static_dielectric_tensor, dielectric_tensor(potential, crystal, ionic=True)[0], 1e-12)
+        close(each.piezoelectric_tensor, piezoelectric_tensor(potential, crystal)[0], 1e-12)
+        close(each.relaxed_piezoelectric_tensor, piezoelectric_tensor(potential, crystal, ionic=True)[0], 1e-12)
+        assert each.static_dielectric_tensor.trace() > 6.0 and each.absent == {}
+        assert labelled(each).info["relaxed_piezoelectric_tensor"].shape == (27,)
+    strained, molecule = distorted(ZINCBLENDE), Atoms("MgO", [[0.0, 0, 0], [1.9, 0, 0]])
+    rough, open_ = electrical_properties(potential, System.from_ase([strained, molecule]), list(OF_CRYSTALS))
+    assert set(rough.absent) == {"static_dielectric_tensor", "relaxed_piezoelectric_tensor"}
+    assert rough.absent["static_dielectric_tensor"].startswith("expected a structure at rest, got a force of")
+    assert set(open_.absent) == set(OF_CRYSTALS)
+    assert open_.absent["electronic_dielectric_tensor"].startswith("expected structures periodic along three axes")
+    (still,) = electrical_properties(latent(), System.from_ase(ROCKSALT), list(OF_CRYSTALS))
+    assert set(still.absent) == {"piezoelectric_tensor", "relaxed_piezoelectric_tensor"}
+    assert "got Local, whose polarization is no function of the positions" in still.absent["piezoelectric_tensor"]
+
+
+def test_polarizability_of_a_crystal() -> None:
+    """Where charge moves along bonds."""
+    system = System.from_ase(ROCKSALT)
+    (found,) = electrical_properties(equilibrated(), system)
+    close(found.polarizability, polarizability(equilibrated(), system)[0], 1e-9)
+    assert set(found.absent) == {"dipole", "quadrupole"} and found.polarizabilities[0] > 0.1
+    (still,) = electrical_properties(transferred(), system, ["polarizability"])
+    assert still.absent["polarizability"] == "none of the charges and dipoles of this model move in a field here"
 
 
 def test_latent_charges(potential: Potential) -> None:

@@ -15,9 +15,11 @@ from leyden.density import GaussianBasis
 from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.properties import born_charges, polarizability
+from leyden.properties.electrostatic import electrostatic_potential
 from leyden.solve import Solution, Status
 from leyden.system import System
 from leyden.testing.assembly import assembled
+from leyden.testing.numeric import random
 from leyden.train.batch import Frame, Labels
 from leyden.train.data import with_pairs
 from leyden.train.evaluate import evaluate
@@ -115,6 +117,32 @@ def test_born_charges_of_the_open_part_of_a_batch(potential: Potential) -> None:
         frames[n] = replace(frame, labels=Labels(born_effective_charges=zeros))
     assert set(evaluate(flowing, frames).parities["born_effective_charges"].frame) == {1}
     assert set(evaluate(potential, frames).parities["born_effective_charges"].frame) == {0, 1}
+
+
+def test_potentials_at_points_where_labelled(potential: Potential) -> None:
+    """Frames with different numbers of points, and one without; of a crystal relative to the mean over its points."""
+    frames = perfect(potential, [*structures()[:2], *structures(pbc=True)[2:4]])
+    for n, many in ((0, 3), (2, 5), (3, 1)):
+        points = 2.0 * random(n, 1, many, 3)
+        index = torch.zeros(many, dtype=torch.long)
+        values = electrostatic_potential(potential, frames[n].system, points[0], index).detach()[None] + 0.5
+        labels = Labels(electrostatic_potential=values, potential_points=points)
+        frames[n] = replace(frames[n], labels=labels)
+    found = evaluate(potential, frames).parities["electrostatic_potential"]
+    assert found.unit == "V" and found.frame.tolist() == [0] * 3 + [2] * 5 + [3]
+    assert found.predicted - found.reference == pytest.approx([-0.5] * 3 + [0.0] * 6)
+    assert found.predicted[3:8].mean() == pytest.approx(0.0) and found.predicted[3:8].std() > 0.01
+    assert "electrostatic_potential" not in evaluate(potential, frames[1:2]).parities
+
+
+def test_charges_where_labelled(potential: Potential, short_range: Potential) -> None:
+    frames = perfect(potential, structures()[:2])
+    charges = potential(frames[1].system).charges.detach()
+    frames[1] = replace(frames[1], labels=Labels(charges=charges - 0.1))
+    found = evaluate(potential, frames).parities["charges"]
+    assert found.unit == "e" and found.frame.tolist() == [1, 1, 1]
+    assert found.predicted == pytest.approx(charges.numpy()) and found.mae == pytest.approx(0.1)
+    assert "charges" not in evaluate(short_range, frames).parities
 
 
 def test_moments_of_periodic_structures_are_not_compared(potential: Potential) -> None:

@@ -38,7 +38,8 @@ def test_canonical_keys_need_no_note() -> None:
 def test_every_alias_is_found_and_said(alias: tuple[str, str]) -> None:
     name, key = alias
     prop = PROPERTIES[name]
-    value = np.ones((2, *[4 if n == ANY else n for n in prop.shape])) if prop.per_atom else np.ones(prop.shape)
+    shape = tuple(4 if n == ANY else n for n in prop.shape)
+    value = np.ones((2, *shape) if prop.per_atom else shape)
     if value.ndim == 3:
         value = value.reshape(2, 9)
     found = resolve([frame({}, {key: value}) if prop.per_atom else frame({key: value})])
@@ -116,23 +117,41 @@ def test_density_coefficients_of_another_shape(raw: object) -> None:
         read_value(atoms, resolve([atoms], {"density_coefficients": "REF_x"}).sources["density_coefficients"])
 
 
-@pytest.mark.parametrize("key", ["REF_hirshfeld", "mbi_charges", "dft_e", "my_bec", "inter_energy", "virial", "efield"])
+@pytest.mark.parametrize(
+    "key", ["REF_hirshfeld", "mbi_charges", "dft_e", "my_bec", "inter_energy", "virial", "efield", "esp_grid", "my_esp"]
+)
 def test_label_like_keys_are_warned_about(key: str) -> None:
     assert f"info `{key}`" in resolve([frame({key: 1.0})]).warnings[0]
 
 
-@pytest.mark.parametrize("key", ["config_type", "distance", "smiles", "because"])
+@pytest.mark.parametrize("key", ["config_type", "distance", "smiles", "because", "respa"])
 def test_other_keys_are_not(key: str) -> None:
     assert resolve([frame({key: 1.0})]).warnings == ()
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (12,), (1, 4, 3), (1, 12)])
+def test_points_have_the_number_of_the_frame(shape: tuple[int, ...]) -> None:
+    value = value_of("potential_points", frame({"REF_potential_points": np.arange(12.0).reshape(shape)}))
+    assert value.shape == (1, 4, 3) and value[0, 1].tolist() == [3.0, 4.0, 5.0]
+    assert PROPERTIES["potential_points"].shape_text == "(M, 3)"
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (4,), (2, 2, 3)])
+def test_points_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(
+        InputError, match=r"potential_points \(key `REF_potential_points`\): expected shape \(M, 3\), got"
+    ):
+        value_of("potential_points", frame({"REF_potential_points": np.zeros(shape)}))
 
 
 def test_les_order_is_transposed() -> None:
     born = np.arange(18.0).reshape(2, 9)
     assert torch.equal(value_of("born_effective_charges", frame({}, {"REF_born_effective_charges": born}))[1, 0],
                        torch.tensor([9.0, 10.0, 11.0], dtype=torch.float64))  # fmt: skip
-    for key in ("bec", "BEC"):
-        assert torch.equal(value_of("born_effective_charges", frame({}, {key: born}))[1, :, 0],
-                           torch.tensor([9.0, 10.0, 11.0], dtype=torch.float64))  # fmt: skip
+    assert torch.equal(value_of("born_effective_charges", frame({}, {"BEC": born}))[1, 0],
+                       torch.tensor([9.0, 10.0, 11.0], dtype=torch.float64))  # fmt: skip
+    assert torch.equal(value_of("born_effective_charges", frame({}, {"bec": born}))[1, :, 0],
+                       torch.tensor([9.0, 10.0, 11.0], dtype=torch.float64))  # fmt: skip
 
 
 def test_voigt_order_of_ase() -> None:

@@ -9,13 +9,16 @@ from torch import Tensor
 
 from leyden.density import GaussianBasis
 from leyden.derivatives import Derivatives, forces
+from leyden.neighbors import neighbor_list
 from leyden.potential import Output, Potential
 from leyden.system import System
 from leyden.testing.assembly import batch as mixed
-from leyden.train.batch import Labels
+from leyden.testing.numeric import random
+from leyden.train.batch import Batch, Labels
 from leyden.train.config import LossSection
 from leyden.train.electric import ELECTRIC
 from leyden.train.loss import instability, loss, squared_errors
+from leyden.train.points import at_points
 
 NAN = torch.nan
 EDGE = 2.0
@@ -53,10 +56,14 @@ LABELS = Labels(
     chemical_potential=torch.tensor([-4.0, 3.0], dtype=torch.float64),
     born_effective_charges=torch.tensor([[0.2, 0, 0], [0, 0, 1.0], [0, 0, 0]], dtype=torch.float64).repeat(4, 1, 1),
     polarizability=torch.eye(3, dtype=torch.float64).repeat(2, 1, 1),
+    electrostatic_potential=torch.tensor([[1.5, 3.5, NAN], [-2.0, -2.0, 1.0]], dtype=torch.float64),
+    potential_points=2.0 * random(5, 2, 3, 3),
+    charges=torch.tensor([0.5, 0.0, -0.5, 1.0], dtype=torch.float64),
 )
 RESPONSE = {
     "born_effective_charges": torch.zeros(4, 3, 3, dtype=torch.float64),
     "polarizability": -torch.eye(3, dtype=torch.float64).repeat(2, 1, 1),
+    "electrostatic_potential": torch.tensor([[0.5, 0.5, NAN], [0.0, 0.0, 0.0]], dtype=torch.float64),
 }
 
 
@@ -73,17 +80,25 @@ def section(**weights: float) -> LossSection:
         (  # virial: stress times volume, eV/atom
             LossSection(energy=0.0, forces=0.0, stress=5.0), 5 * ((0.3 * 8) ** 2 + (0.3 * 8 / 3) ** 2) / 2,
         ),
-        (LossSection(energy=0.0, forces=0.0, dipole=2.0), 2 * (1.0 + 9.0 / 3) / 6),  # e Å per root of atoms
+        (LossSection(energy=0.0, forces=0.0, dipole=2.0), 2 * (1.0 + 1.0 / 3) / 6),  # e Å per root of atoms, modulo 2
         (section(quadrupole=2.0), 2 * (14.0 + 14.0 / 3) / 18),  # e Å^2 per root of atoms
         (section(density_coefficients=3.0), 3 * (0.25 + 0.01) / 4),  # e, e Å
         (section(chemical_potential=2.0), 2 * (16.0 + 9.0) / 2),  # eV/e
         (section(born_effective_charges=2.0), 2 * (0.2**2 + 1.0) / 9),  # e, by component
         (section(polarizability=5.0), 5 * (12.0 + 12.0 / 3) / 18),  # Å^3 per root of atoms
+        (section(electrostatic_potential=3.0), 3 * (1 + 1 + 1 + 1 + 4) / 5),  # V, less the mean of each structure
+        (section(charges=2.0), 2 * (0.25 + 0.25 + 1.0) / 4),  # e, by atom
         (LossSection(energy=1.0, forces=1.0), (0.25 + 4.0) / 2 + 4.0),
     ],
 )  # fmt: skip
 def test_each_term_by_hand(weights: LossSection, value: float) -> None:
     assert loss(squared_errors(zeros(), LABELS, batch(), BASIS, RESPONSE), weights).item() == pytest.approx(value)
+
+
+def test_potentials_of_open_structures_have_a_zero() -> None:
+    """At infinity, and nothing is taken from them."""
+    errors = squared_errors(zeros(), LABELS, batch(periodic=False), BASIS, RESPONSE)["electrostatic_potential"]
+    assert errors.tolist() == pytest.approx([1.0, 9.0, 4.0, 4.0, 1.0])
 
 
 def test_missing_entries_are_left_out() -> None:
@@ -106,7 +121,8 @@ def test_any_label_may_be_missing() -> None:
     errors = squared_errors(guess, labels, batch(), BASIS, RESPONSE)
     assert {name: len(error) for name, error in errors.items()} == {
         "energy": 1, "forces": 3, "stress": 9, "dipole": 3, "quadrupole": 9, "density_coefficients": 4,
-        "chemical_potential": 1, "born_effective_charges": 9, "polarizability": 9,
+        "chemical_potential": 1, "born_effective_charges": 9, "polarizability": 9, "electrostatic_potential": 2,
+        "charges": 1,
     }  # fmt: skip
     assert errors["quadrupole"].sum().item() == pytest.approx(14.0)
     assert errors["chemical_potential"].tolist() == [16.0]
@@ -146,7 +162,9 @@ def _loss(potential: Potential, system: System, labels: Labels, weights: LossSec
     stress, mu = labels.stress is not None, labels.chemical_potential is not None
     found = forces(potential, system, stress=stress, create_graph=True, chemical_potential=mu)
     assert potential.charges is not None
-    return loss(squared_errors(found, labels, system, potential.charges.basis), weights)
+    one = Batch(system, neighbor_list(system, potential.backbone.cutoff), labels)
+    others = at_points(potential, one, found.output.density)
+    return loss(squared_errors(found, labels, system, potential.charges.basis, others), weights)
 
 
 def _check_gradient(potential: Potential, parameter: Tensor, evaluate: Callable[[], Tensor]) -> None:
@@ -168,7 +186,7 @@ def _check_gradient(potential: Potential, parameter: Tensor, evaluate: Callable[
 def test_gradient_of_weights(potential: Potential, label: str) -> None:
     system = batch(periodic=label == "stress")
     system = replace(system, cell=2.5 * system.cell)
-    labels = Labels(**{label: LABELS.present()[label]})
+    labels = Labels(**{label: LABELS.present()[label]}, potential_points=LABELS.potential_points)
     weights = section(**{label: 1.0})
     assert potential.charges is not None
     parameters = [*potential.charges.parameters(), *potential.backbone.parameters()]

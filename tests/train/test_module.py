@@ -12,7 +12,7 @@ from leyden.density import GaussianBasis
 from leyden.density.moments import quadrupole
 from leyden.derivatives import forces
 from leyden.potential import Potential
-from leyden.properties import born_charges, polarizability
+from leyden.properties import born_charges, electrostatic_potential, polarizability
 from leyden.solve import Solution, Status
 from leyden.system import System
 from leyden.testing.assembly import assembled
@@ -220,3 +220,23 @@ def test_moments_and_chemical_potential_are_logged(potential: Potential) -> None
     assert summary["val_chemical_potential_rmse"] == pytest.approx(500.0, rel=1e-5)
     assert summary["val_quadrupole_rmse"] == pytest.approx(100.0, rel=1e-5)
     assert summary["val_loss"] == pytest.approx(0.1**2 + 0.25**2 + 2 * 0.5**2, rel=1e-5)
+
+
+def test_potentials_at_points_and_charges_are_logged(potential: Potential) -> None:
+    """In mV and me; the structures with points are one of the two."""
+    weights = LossSection(energy=0.0, forces=0.0, electrostatic_potential=3.0, charges=2.0)
+    trained = module(potential, config().model_copy(update={"loss": weights}))
+    one, points = batch(potential), torch.full((2, 3, 3), torch.nan, dtype=torch.float64)
+    points[1] = torch.tensor([[0.0, 0, 2], [0, 3, 0], [1, 1, -2]])
+    values = electrostatic_potential(potential, one.system, points[1], torch.ones(3, dtype=torch.long)).detach()
+    labels = Labels(
+        electrostatic_potential=torch.stack([torch.full_like(values, torch.nan), values + 0.25]),
+        potential_points=points,
+        charges=potential(one.system).charges.detach() - 0.5,
+    )
+    assert not bool(one.system.pbc.any())
+    trained.validation_step(replace(one, labels=labels), 0)
+    summary = trained.epoch_summary("val")
+    assert summary["val_potential_rmse"] == pytest.approx(250.0, rel=1e-5)
+    assert summary["val_charge_rmse"] == pytest.approx(500.0, rel=1e-5)
+    assert summary["val_loss"] == pytest.approx(3 * 0.25**2 + 2 * 0.5**2, rel=1e-5)

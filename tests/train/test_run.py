@@ -18,10 +18,11 @@ from rich.console import Console
 
 from leyden.charges import Local
 from leyden.checks import InputError
-from leyden.spec import CartesianSpec, EquilibrationSpec, LocalSpec, ModelSpec, SplitSpec
+from leyden.spec import CartesianSpec, EquilibrationSpec, LocalSpec, ModelSpec, SplitChargeEquilibrationSpec, SplitSpec
 from leyden.storage import FILES, load
 from leyden.train.checkpoint import Interrupted
 from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection, load_config, preset
+from leyden.train.dataset import load_data
 from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 from leyden.train.module import TrainingModule
@@ -186,7 +187,9 @@ def test_dipole_and_stress_are_trained(make: Make, label: str) -> None:
     assert name in found[0] and "val_energy_rmse" not in found[0]
 
 
-@pytest.mark.parametrize("label", ["quadrupole", "density_coefficients", "chemical_potential"])
+@pytest.mark.parametrize(
+    "label", ["quadrupole", "density_coefficients", "chemical_potential", "electrostatic_potential", "charges"]
+)
 def test_other_labels_are_trained(make: Make, label: str) -> None:
     """Each of these losses falls by itself, and half of the frames may lack the label."""
     frames = clusters(6)
@@ -196,11 +199,27 @@ def test_other_labels_are_trained(make: Make, label: str) -> None:
         atoms.arrays["REF_density_coefficients"] = q
         atoms.info["REF_quadrupole"] = np.einsum("i,ia,ib->ab", q, atoms.positions, atoms.positions).ravel()
         atoms.info["REF_chemical_potential"] = -3.0
+        atoms.arrays["REF_charges"] = q
+        points = atoms.positions.mean(0) + np.array([[3.0, 0, 0], [0, -4.0, 0], [0, 0, 3.5]])
+        distances = np.linalg.norm(points[:, None] - atoms.positions, axis=2)
+        atoms.info |= {"esp_points": points, "esp": 14.4 * (q / distances).sum(1)}
     weights = LossSection(**({"energy": 1e-6, "forces": 0.0} | {label: 1.0}))
     config = make(frames=frames, loss=weights, optimizer=OptimizerSection(epochs=8, warmup_steps=0, ema_decay=0.0))
     run(config)
     found = rows(config.output)
     assert min(float(row["val_loss"]) for row in found) < 0.9 * float(found[0]["val_loss"])
+
+
+def test_training_on_charges_is_discouraged(make: Make) -> None:
+    """In one sentence, where there is a weight."""
+    frames = clusters(6)
+    for atoms in frames:
+        atoms.arrays["REF_charges"] = np.zeros(len(atoms))
+    for weight in (0.0, 1.0):
+        said = load_data(make(frames=frames, loss=LossSection(charges=weight))).warnings
+        assert [line.startswith("loss.charges: discouraged, as schemes divide") for line in said] == [True] * (
+            weight > 0
+        )
 
 
 def test_direct_epochs_end_where_they_should_after_a_restart(make: Make, stop: "Stop") -> None:
@@ -290,8 +309,8 @@ def test_periodic_structures_whose_charges_flow(make: Make) -> None:
     flowing = config.model_copy(update={"model": config.model.model_copy(update={"charges": EquilibrationSpec()})})
     with pytest.raises(
         InputError,
-        match=r"frame 4: loss.born_effective_charges: expected open structures, .*of Equilibration can flow; take the"
-        r" preset 'les' or 'split'",
+        match=r"frame 4: loss.born_effective_charges: expected open structures with Equilibration, .* charge can"
+        r" flow; take the preset 'les', 'split' or 'sqe'",
     ):
         run(flowing)
     run(config)
@@ -301,6 +320,26 @@ def test_periodic_structures_whose_charges_flow(make: Make) -> None:
     run(flowing.model_copy(update={"output": config.output / "other", "loss": both}))
     (row,) = rows(config.output / "other")
     assert float(row["val_born_rmse"]) > 0.0 and float(row["val_polarizability_rmse"]) > 0.0
+
+
+def test_crystals_whose_charge_moves_along_bonds(make: Make) -> None:
+    """Are trained on dipoles, whichever branch these are on, Born charges and polarizabilities."""
+    frames = clusters(6)
+    for number, atoms in enumerate(frames):
+        respond(atoms)
+        if number % 2:
+            atoms.set_cell(np.eye(3) * 8)
+            atoms.set_pbc(True)
+            atoms.info["REF_dipole"] = np.array(atoms.info["REF_dipole"]) + 8.0 * np.array([1, -2, 0])
+    weights = LossSection(energy=0.0, forces=0.01, born_effective_charges=10.0, polarizability=10.0, dipole=10.0)
+    optimizer = OptimizerSection(epochs=8, ema_decay=0.0, warmup_steps=0)
+    config = make(frames=frames, loss=weights, optimizer=optimizer)
+    bonded = SplitChargeEquilibrationSpec(dipoles=True)
+    run(config.model_copy(update={"model": config.model.model_copy(update={"charges": bonded})}))
+    first, *_, last = rows(config.output)
+    for column in ("val_born_rmse", "val_polarizability_rmse"):
+        assert float(last[column]) < 0.8 * float(first[column])
+    assert float(last["val_dipole_rmse"]) < float(first["val_dipole_rmse"]) < 1000.0  # on another branch 3000 and more
 
 
 class Stop:
@@ -455,7 +494,7 @@ def periodic(frames: list[Atoms]) -> None:
         atoms.set_cell(np.eye(3) * 8)
         atoms.set_pbc((True, True, False))
         atoms.info["REF_stress"] = np.zeros(9)
-        atoms.info["REF_polarizability"] = np.zeros(9)
+        atoms.info["REF_polarizability"] = atoms.info["REF_quadrupole"] = np.zeros(9)
 
 
 def without(frame: int, *keys: str) -> Callable[[list[Atoms]], object]:
@@ -479,8 +518,12 @@ def without(frame: int, *keys: str) -> Callable[[list[Atoms]], object]:
         ),
         (lambda frames: None, {"stress": 1.0}, "stress: expected REF_stress"),
         (periodic, {"stress": 1.0}, "loss.stress: expected structures that are periodic along three axes"),
-        (periodic, {"dipole": 1.0}, "loss.dipole: expected open structures, got periodic ones"),
-        (periodic, {"polarizability": 1.0}, "loss.polarizability: .* got periodic ones, along whose periodic axes"),
+        (
+            periodic,
+            {"dipole": 1.0},
+            "loss.dipole: expected open structures with Local, got a periodic one, whose dipole depends",
+        ),
+        (periodic, {"quadrupole": 1.0}, "loss.quadrupole: expected open structures, got periodic ones"),
     ],
 )
 def test_data_that_cannot_be_trained_on(make: Make, change: Any, loss: dict[str, float], message: str) -> None:
@@ -546,11 +589,15 @@ def test_bar_and_lines_do_not_mix(make: Make) -> None:
     assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h") == 1  # cursor hidden and shown
 
 
-@pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_sign_is_chosen_where_no_label_knows_it(make: Make, monkeypatch: pytest.MonkeyPatch, weight: float) -> None:
-    """Neutral structures: electronegative atoms become negative, unless dipoles were trained on."""
+@pytest.mark.parametrize(("label", "weight"), [("dipole", 0.0), ("dipole", 1.0), ("charges", 1.0)])
+def test_sign_is_chosen_where_no_label_knows_it(
+    make: Make, monkeypatch: pytest.MonkeyPatch, label: str, weight: float
+) -> None:
+    """Neutral structures: electronegative atoms become negative, unless dipoles or charges were trained on."""
     asked: list[torch.Tensor] = []
     monkeypatch.setattr(Local, "orient", lambda model, numbers, charges: bool(asked.append(charges)))
     frames = clusters(9, charges=False)
-    run(make(frames=frames, loss=LossSection(dipole=weight), optimizer=OptimizerSection(epochs=1)))
+    for atoms in frames:
+        atoms.arrays["REF_charges"] = np.zeros(len(atoms))
+    run(make(frames=frames, loss=LossSection(**{label: weight}), optimizer=OptimizerSection(epochs=1)))
     assert len(asked) == (weight == 0.0)

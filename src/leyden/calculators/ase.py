@@ -1,7 +1,9 @@
-"""ASE calculator: energy, free_energy, forces, stress, charges, dipole, E_short, E_long, Born charges, polarizability.
+"""ASE calculator: energy, free_energy, forces, stress, charges, dipole, born_effective_charges, dielectric_tensor, by
+ASE's names, and E_short, E_long, polarizability.
 
-Units are ASE's (eV, Å, e); free_energy equals energy. Of open structures only: dipole in e Å about the origin, and
-polarizability (3, 3) in Å^3. Born charges are (N, 3, 3), row = polarization.
+Units are ASE's (eV, Å, e); free_energy equals energy. Of open structures only: dipole in e Å about the origin. Born
+charges are (N, 3, 3), row = polarization; the polarizability is (3, 3) in Å^3; the dielectric tensor that of fixed
+nuclei.
 """
 
 from collections.abc import Sequence
@@ -16,10 +18,11 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
+from leyden.charges.model import Bonded
 from leyden.checks import InputError
 from leyden.derivatives import forces
 from leyden.potential import Potential
-from leyden.properties import born_charges, polarizability
+from leyden.properties import born_charges, dielectric_tensor, polarizability
 from leyden.storage import load, metadata
 from leyden.system import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS, System
 
@@ -31,6 +34,8 @@ NEEDS = {
     "charges": "a model with charges",
     "dipole": "an open structure and a model with charges",
     "polarizability": "an open structure and a model with charges",
+    "born_effective_charges": "a model with charges",
+    "dielectric_tensor": "a structure that is periodic along three axes and a model with charges",
 }
 
 
@@ -43,7 +48,7 @@ class LeydenCalculator(Calculator):
 
     implemented_properties: ClassVar[list[str]] = [  # type: ignore[misc]
         "energy", "free_energy", "forces", "stress", "charges", "dipole", "E_short", "E_long", "born_effective_charges",
-        "polarizability",
+        "dielectric_tensor", "polarizability",
     ]  # fmt: skip
 
     def __init__(
@@ -100,13 +105,23 @@ class LeydenCalculator(Calculator):
             self.results["charges"] = output.charges.cpu().double().numpy()
             if not system.pbc.any():
                 self.results["dipole"] = output.dipole[0].cpu().double().numpy()
-        if "born_effective_charges" in properties:
-            self.results["born_effective_charges"] = born_charges(self.potential, system).cpu().double().numpy()
-        if "polarizability" in properties and "dipole" in self.results:
-            self.results["polarizability"] = polarizability(self.potential, system)[0].cpu().double().numpy()
+        if "charges" in self.results:
+            self.results |= self._derived(system, properties)
         for name in properties:
             if name not in self.results:
                 raise PropertyNotImplementedError(f"{name} needs {NEEDS.get(name, 'another calculator')}.")
+
+    def _derived(self, system: System, properties: Sequence[str]) -> dict[str, Any]:
+        """Of a model with charges, what is computed only where it is asked for."""
+        found = {}
+        if "born_effective_charges" in properties:
+            found["born_effective_charges"] = born_charges(self.potential, system)
+        answers = isinstance(self.potential.charges, Bonded) or not system.pbc.any()
+        if "polarizability" in properties and answers:
+            found["polarizability"] = polarizability(self.potential, system)[0]
+        if "dielectric_tensor" in properties and system.pbc.all():
+            found["dielectric_tensor"] = dielectric_tensor(self.potential, system)[0]
+        return {name: value.cpu().double().numpy() for name, value in found.items()}
 
     def system(self, atoms: Atoms) -> System:
         """A structure as the potential takes it. Raises InputError for a total charge that the model demands."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from leyden.charges.bonded import BondedEnergy
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.equilibration import Equilibration
-from leyden.charges.model import Bonded, Polarization
+from leyden.charges.model import Bonded
+from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import inverse_softplus
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
@@ -69,7 +70,7 @@ class SplitChargeEquilibration(Bonded):
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
         """q0 is carried by the atoms; the rest is sum_i mu_i - sum_b t_b r_b."""
         bonded = problem.once(self.bind)
-        return Polarization(bonded.initial[:, 0], bonded.rest(density))
+        return self.initial.polarization(problem, bonded.initial, bonded.rest(density))
 
     def bind(self, problem: Problem) -> BondedEnergy:
         """E of the atoms and bonds of a problem."""
@@ -79,7 +80,7 @@ class SplitChargeEquilibration(Bonded):
         root = bonds.envelope * nn.functional.softplus(0.5 * both)
         chi, hardness = self.quadratic.parameters_of(problem)
         felt = problem.system, problem.coulomb, problem.external, problem.macroscopic
-        return BondedEnergy(*felt, self.initial(problem, element), chi, hardness, bonds, root)
+        return BondedEnergy(*felt, self.initial(problem), chi, hardness, bonds, root)
 
 
 def _unchanged(r: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from leyden import segment
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import Polarization, Polarized
+from leyden.charges.model import Polarized
+from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table
 from leyden.checks import require
@@ -73,16 +74,19 @@ class Local(Polarized):
 
     def solve(self, problem: Problem) -> Solution:
         """Read the density from the features and shift it onto the total charge."""
-        system, features = problem.system, problem.features
         problem.require_closed("charges.Local")
-        element = self.element[system.numbers]
+        density, weights = problem.once(self.read)
+        if self.mode != "free":
+            density = problem.plane.onto(density, weights[:, None])
+        return Solution.direct(density, problem.system.charge)
+
+    def read(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """Density (N, dim) before the shift, and its weights (N,)."""
+        features, element = problem.features, self.element[problem.system.numbers]
         density = self.charge(features.scalars, element)[:, None]
         if self.dipole is not None:
             density = torch.cat([density, self.dipole(features.scalars, features.vectors)], 1)
-        density = self.scale * self.sign * density
-        if self.mode != "free":
-            density = problem.plane.onto(density, self._weights(features, element)[:, None])
-        return Solution.direct(density, system.charge)
+        return self.scale * self.sign * density, self._weights(features, element)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """0, or minus 1/2 sum_i p_i T_ii p_i where the self-interaction is removed: (S,) eV."""
@@ -91,13 +95,15 @@ class Local(Polarized):
         return -0.5 / self.permittivity * problem.rows.dot(density, problem.own * density)
 
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
-        """Charges that stay with their atoms, and dipoles. The shift onto the total charge adds nothing: what it gives
-        to or takes from the structure is spread without a direction."""
+        """Charges that stay with their atoms, and dipoles."""
         system, dipoles = problem.system, self.basis.atomic(density)[:, 1:4]
         rest = system.field.new_zeros(system.count, 3)
         if self.basis.lmax:
             rest = segment.total(dipoles, system.index, system.count)
-        return Polarization(density[:, 0], rest)
+        if self.mode == "free":
+            return Polarization.free(density[:, 0], rest)
+        read, weights = problem.once(self.read)
+        return Polarization.shifted(read[:, 0], weights, density[:, 0], rest, system)
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

@@ -1,17 +1,15 @@
 """Contract of a charge model: the rule for the density p, and the energy U(p; h) that it adds to 1/2 <p|V|p>."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from leyden import segment
+from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.checks import InputError
 from leyden.density import GaussianBasis, dipole
 from leyden.solve import Solution
-from leyden.system import System
 
 
 class ChargeModel(nn.Module, ABC):
@@ -48,19 +46,6 @@ class Solved(ChargeModel):
     @abstractmethod
     def direct(self, problem: Problem) -> Solution:
         """That density (N, dim), with the charges of the plane: an explicit function, differentiable to any order."""
-
-
-@dataclass(frozen=True)
-class Polarization:
-    """P = sum_i carried_i r_i + rest: charges (N,) e that atoms carry along, and what does not depend on which images
-    of the atoms are given, (S, 3) e Å."""
-
-    carried: Tensor
-    rest: Tensor
-
-    def of(self, system: System) -> Tensor:
-        """P (S, 3) e Å: the dipole of an open structure."""
-        return segment.total(self.carried[:, None] * system.positions, system.index, system.count) + self.rest
 
 
 class Polarized(ChargeModel):

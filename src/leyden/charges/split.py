@@ -17,7 +17,8 @@ from torch import Tensor
 from leyden import segment
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import Bonded, Polarization
+from leyden.charges.model import Bonded
+from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Vector, element_table
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
@@ -87,7 +88,7 @@ class Split(Bonded):
         """q0 (N, 1), and along the bonds of both directions the charges t (B, 1), e."""
         element, bonds = self.element[problem.system.numbers], Bonds.directed(problem)
         transfers = self.scale * bonds.envelope * self.transfer(problem.features.scalars, element, bonds)
-        return self.initial(problem, element), bonds, transfers
+        return self.initial(problem), bonds, transfers
 
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
         """q0 is carried by the atoms; the rest is sum_i mu_i - sum_ij t_ij r_ij."""
@@ -96,7 +97,7 @@ class Split(Bonded):
         rest = -segment.total(transfers * bonds.vectors, system.index[bonds.receivers], system.count)
         for dipoles in self._dipoles(problem):
             rest = rest + segment.total(dipoles, system.index, system.count)
-        return Polarization(initial[:, 0], rest)
+        return self.initial.polarization(problem, initial, rest)
 
     def _dipoles(self, problem: Problem) -> list[Tensor]:
         """mu (N, 3), where the basis has dipoles."""

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from leyden.charges.local import SMALLEST_SOFTNESS
+from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant
+from leyden.charges.readout import Invariant, element_table
 from leyden.checks import require
 from leyden.neighbors import Graph
 
@@ -114,6 +115,7 @@ class FormalCharges(nn.Module):
     """q0 (N, 1) of the module docstring; formal: the charge (e) of elements by atomic number, 0 where none is given."""
 
     charge: Tensor
+    element: Tensor
 
     def __init__(self, scalars: int, hidden: int, elements: tuple[int, ...], formal: dict[int, float] | None) -> None:
         super().__init__()
@@ -125,13 +127,14 @@ class FormalCharges(nn.Module):
         )
         charge = torch.tensor([given.get(z, 0.0) for z in elements], dtype=torch.float64)
         self.register_buffer("charge", charge, persistent=False)
+        self.register_buffer("element", element_table(elements), persistent=False)
         self.softness = Invariant(scalars, hidden, torch.zeros(len(elements)))
 
-    def forward(self, problem: Problem, element: Tensor) -> Tensor:
-        """The problem and element positions (N,) -> (N, 1), with the total charge of each structure."""
-        scalars, plane = problem.features.scalars, problem.plane
-        formal = self.charge.to(scalars.dtype)[element][:, None]
+    def forward(self, problem: Problem) -> Tensor:
+        """The problem -> (N, 1), with the total charge of each structure."""
+        formal, weights = problem.once(self.read)
         if problem.macroscopic is not None and problem.macroscopic.acts:
+            plane = problem.plane
             left = (plane.total - plane.charge(formal))[plane.held].abs()
             require(
                 not bool((left > ROUNDING).any()),
@@ -139,5 +142,15 @@ class FormalCharges(nn.Module):
                 f" acts along periodic axes, got a rest of {float(left.max()):g} e, whose place is not defined; set"
                 " model.charges.formal, or drop the field.",
             )
+        return problem.plane.onto(formal, weights)
+
+    def read(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """f and w, (N, 1) each."""
+        scalars, element = problem.features.scalars, self.element[problem.system.numbers]
         weights = nn.functional.softplus(self.softness(scalars, element)) + SMALLEST_SOFTNESS
-        return plane.onto(formal, weights[:, None])
+        return self.charge.to(scalars.dtype)[element][:, None], weights[:, None]
+
+    def polarization(self, problem: Problem, charges: Tensor, rest: Tensor) -> Polarization:
+        """Of these charges (N, 1), which atoms carry along, and a rest (S, 3)."""
+        formal, weights = problem.once(self.read)
+        return Polarization.shifted(formal[:, 0], weights[:, 0], charges[:, 0], rest, problem.system)

@@ -12,6 +12,7 @@ EXTRAS = {
     "train": ("lightning", "torchmetrics"),
     "viz": ("plotly", "matplotlib"),
     "fast": ("numba",),
+    "phonopy": ("phonopy",),
     "data": ("pyscf", "pyscf-dispersion", "tblite"),
 }
 

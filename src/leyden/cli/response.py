@@ -1,4 +1,5 @@
-"""leyden response: dipole, quadrupole, polarizability, Born charges, chemical potential and hardness of structures."""
+"""leyden response: dipole, quadrupole, polarizability, Born charges, chemical potential and hardness of structures, and
+dielectric and piezoelectric tensors of crystals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from leyden import storage
 from leyden.calculators import LeydenCalculator
-from leyden.charges import Local
+from leyden.calculators.phonopy import require_phonopy, write_born
 from leyden.checks import InputError, nearest, require
 from leyden.cli.device import device_there
 from leyden.cli.response_table import heading, lines
@@ -27,13 +28,21 @@ NAMES = {
     "born": "born_effective_charges", "chemical_potential": "chemical_potential", "hardness": "hardness",
 }  # fmt: skip
 """What --properties takes, and what the library calls it."""
+CRYSTALS = {
+    "dielectric": ("electronic_dielectric_tensor", "static_dielectric_tensor"),
+    "piezoelectric": ("piezoelectric_tensor", "relaxed_piezoelectric_tensor"),
+}
+"""What it takes too, but not unless asked: of crystals, with ions that are fixed and that follow."""
 
 
 def response(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     structures: Annotated[Path, typer.Argument(help="Structures; every frame is evaluated.")],
     output: Annotated[Path, typer.Option(help="Extended xyz with everything as labels.")] = Path("response.xyz"),
-    properties: Annotated[str, typer.Option(help="Some of these, with commas between them.")] = ",".join(NAMES),
+    properties: Annotated[
+        str, typer.Option(help=f"Some of these, with commas between them; also {', '.join(CRYSTALS)} of crystals.")
+    ] = ",".join(NAMES),
+    born: Annotated[Path | None, typer.Option(help="BORN file of phonopy to write, of a single crystal.")] = None,
     charge: Annotated[float | None, typer.Option(help="Total charge, e, if the structures do not carry it.")] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float64",
@@ -44,7 +53,13 @@ def response(
     same = output.exists() and structures.exists() and output.samefile(structures)
     require(not same, f"--output: expected another file than the structures, got {output}; choose another.")
     calculator, frames = LeydenCalculator(model, device_there(device), dtype, charge), load(structures)
+    if born is not None:
+        require_phonopy("--born")
+        require(len(frames) == 1, f"--born: expected a file with one structure, got {len(frames)}; write one of them.")
     systems, found = _systems(calculator, frames, structures), list[ElectricalProperties]()
+    if born is not None:
+        with located(str(structures)):
+            write_born(born, calculator.potential, systems[0].to_ase()[0])
     starts = range(0, len(systems), batch_size)
     for first in track(starts, "response", len(starts)):
         part = systems[first : first + batch_size]
@@ -58,14 +73,18 @@ def response(
     for note in _notes(calculator, model, wanted):
         console.print(f"note: {note}", markup=False)
     console.print(f"{len(found)} structures with labels in {output}", markup=False)
+    if born is not None:
+        console.print(f"eps_inf and Born charges for phonopy --nac in {born}", markup=False)
 
 
 def _wanted(given: str) -> list[str]:
     names = [name.strip() for name in given.split(",")]
     for name in names:
-        hint = nearest(name, NAMES)
-        require(name in NAMES, f"--properties: expected some of {', '.join(NAMES)}, got {name!r}{hint}.")
-    return [NAMES[name] for name in NAMES if name in names]
+        hint = nearest(name, (*NAMES, *CRYSTALS))
+        known = f"--properties: expected some of {', '.join((*NAMES, *CRYSTALS))}, got {name!r}{hint}."
+        require(name in NAMES or name in CRYSTALS, known)
+    wanted = [NAMES[name] for name in NAMES if name in names]
+    return wanted + [each for name in CRYSTALS if name in names for each in CRYSTALS[name]]
 
 
 def _systems(calculator: LeydenCalculator, frames: Sequence[Atoms], path: Path) -> list[System]:
@@ -94,6 +113,9 @@ def _notes(calculator: LeydenCalculator, model: Path, wanted: Sequence[str]) -> 
             " by it, are extrapolated."
         )
     charges = calculator.potential.charges
-    if isinstance(charges, Local) and charges.scale != 1.0:
-        notes.append(f"charges are latent; in its bulk physical ones are {charges.scale:g} times as large.")
+    if charges is not None and charges.permittivity != 1.0:
+        notes.append(
+            f"charges are those of a bulk of eps_inf {charges.permittivity:g}: {charges.permittivity**0.5:g} times the"
+            " latent ones that energies determine."
+        )
     return notes

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from leyden.properties.piezoelectric import COULOMB_PER_SQUARE_METRE
 from leyden.properties.summary import ElectricalProperties
 
 DEBYE = 4.803204712570263
@@ -13,7 +14,15 @@ NEUTRAL = 1e-6
 TITLES = {
     "charges": "sum of charges", "dipole": "dipole", "quadrupole": "quadrupole", "polarizability": "polarizability",
     "born_effective_charges": "Born charges", "chemical_potential": "chemical potential", "hardness": "hardness",
+    "electronic_dielectric_tensor": "dielectric, ions fixed", "static_dielectric_tensor": "dielectric, ions follow",
+    "piezoelectric_tensor": "piezoelectric, ions fixed",
+    "relaxed_piezoelectric_tensor": "piezoelectric, ions follow",
 }  # fmt: skip
+FOLLOW = {
+    "electronic_dielectric_tensor": "static_dielectric_tensor", "piezoelectric_tensor": "relaxed_piezoelectric_tensor",
+}  # fmt: skip
+"""What stands for fixed ions, and for ions that follow; one reason does for both."""
+IONS = ("ions fixed", "ions follow")
 
 Row = tuple[str, str, str, str]
 """Name, value, unit, remark."""
@@ -31,9 +40,12 @@ def lines(found: ElectricalProperties, wanted: Sequence[str]) -> Iterator[str]:
     """What was wanted of one structure."""
     for name, value, unit, remark in _rows(found):
         yield f"  {name:<28}{value:<27}  {unit:<7}{remark}".rstrip()
-    for name in wanted:
-        if name in found.absent:
-            yield f"  {TITLES[name]:<28}-  {found.absent[name]}"
+    absent = {name: why for name, why in found.absent.items() if name in wanted}
+    for name, why in absent.items():
+        both = name in FOLLOW and absent.get(FOLLOW[name]) == why
+        title = TITLES[name].split(",")[0] if both else TITLES[name]
+        if not any(FOLLOW.get(other) == name and absent[other] == why for other in absent):
+            yield f"  {title:<28}-  {why}"
 
 
 def _rows(found: ElectricalProperties) -> Iterator[Row]:
@@ -54,6 +66,25 @@ def _rows(found: ElectricalProperties) -> Iterator[Row]:
         yield "chemical potential dE/dQ", _numbers(found.chemical_potential), "eV/e", ""
     if found.hardness is not None:
         yield "hardness d2E/dQ2", _numbers(found.hardness), "eV/e^2", ""
+    yield from _crystal(found)
+
+
+def _crystal(found: ElectricalProperties) -> Iterator[Row]:
+    """What was asked for."""
+    second = (found.electronic_dielectric_tensor, found.static_dielectric_tensor)
+    third = (found.piezoelectric_tensor, found.relaxed_piezoelectric_tensor)
+    for ions, tensor in zip(IONS, second, strict=True):
+        if tensor is not None:
+            yield from _symmetric(f"dielectric, {ions}", tensor, "", "")
+    for ions, tensor in zip(IONS, third, strict=True):
+        for axis, each in zip("xyz", () if tensor is None else COULOMB_PER_SQUARE_METRE * tensor, strict=False):
+            yield from _symmetric(f"piezoelectric, {ions}" * (axis == "x"), each, "C/m^2", f"{axis}: ")
+
+
+def _symmetric(title: str, tensor: Tensor, unit: str, before: str) -> Iterator[Row]:
+    """A symmetric tensor (3, 3)."""
+    yield title, _numbers(tensor.diagonal()), unit, before + "xx yy zz"
+    yield "", _numbers(tensor[[1, 0, 0], [2, 2, 1]]), unit, before + "yz xz xy"
 
 
 def _dipole(found: ElectricalProperties) -> Iterator[Row]:

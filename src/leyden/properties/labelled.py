@@ -3,7 +3,7 @@
 from ase import Atoms
 from torch import Tensor
 
-from leyden.properties.summary import ElectricalProperties
+from leyden.properties.summary import OF_CRYSTALS, ElectricalProperties
 
 ATOMS = ("charges", "born_effective_charges")
 STRUCTURE = ("dipole", "quadrupole", "polarizability", "chemical_potential")
@@ -11,7 +11,7 @@ STRUCTURE = ("dipole", "quadrupole", "polarizability", "chemical_potential")
 
 def labelled(found: ElectricalProperties) -> Atoms:
     """The structure with its inputs, and as REF_ labels whatever of its properties there is: tensors as 9 numbers, row
-    by row; hardness under its own name."""
+    by row; hardness and what crystals have under their own names."""
     (atoms,) = found.system.to_ase()
     values = {name: value for name, value in vars(found).items() if isinstance(value, Tensor)}
     for name in ATOMS:
@@ -22,6 +22,8 @@ def labelled(found: ElectricalProperties) -> Atoms:
         if name in values:
             value = values[name].cpu().double().numpy()
             atoms.info[f"REF_{name}"] = value.flatten() if value.ndim > 0 else value.item()
-    if found.hardness is not None:
-        atoms.info["hardness"] = found.hardness.item()
+    for name in ("hardness", *OF_CRYSTALS):
+        if name in values:
+            value = values[name].cpu().double().numpy()
+            atoms.info[name] = value.flatten() if value.ndim > 0 else value.item()
     return atoms

@@ -1,12 +1,12 @@
 """Born charges along periodic axes, of models with a polarization P = sum_i q_i r_i + rest (charges/model.py),
 
-    Z*_j = q_j + sum_i (r_i - r_j) dq_i/dr_j + d rest/dr_j.
+    Z*_j = q_j + sum_i (r_i - r_j) dq_i/dr_j + d rest/dr_j,
 
-sum_i q_i r_i itself depends on which images of the atoms are given, as soon as q_i depends on neighbors. What is needed
-is the derivative of each charge by each position, with their distance along the pairs of the graph. It is found for all
-atoms at once: with a probe k, derivatives of sum_i q_i by r_j come out multiplied by 1 + k.(r_i - r_j) (Graph.of), and
-the derivative by k is the sum above. There is no error in the size of the cell, as the phase form of it has
-(King et al., arXiv 2504.05169).
+in which dq_i is what changes about j (charges/polarization.py). sum_i q_i r_i itself depends on which images of the
+atoms are given, as soon as q_i depends on neighbors. What is needed is the derivative of each charge by each position,
+with their distance along the pairs of the graph. It is found for all atoms at once: with a probe k, derivatives of
+sum_i q_i by r_j come out multiplied by 1 + k.(r_i - r_j) (Graph.of), and the derivative by k is the sum above. There is
+no error in the size of the cell, as the phase form of it has (King et al., arXiv 2504.05169).
 """
 
 from dataclasses import replace
@@ -14,7 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from leyden import segment
 from leyden.charges.model import Polarized
+from leyden.charges.polarization import Flow
 from leyden.checks import InputError
 from leyden.neighbors import Graph, NeighborList
 from leyden.potential import Potential
@@ -40,17 +42,22 @@ def periodic_born_charges(
     graph = Graph.of(moving, pairs, probe)
     problem = potential.problem(moving, potential.backbone(graph), graph)
     polarization = charges.polarization(problem, charges.solve(problem).density)
-    born = _carried(polarization.carried, positions, probe, create_graph)
-    rows = _each(polarization.rest, positions, create_graph)
-    own = polarization.carried if create_graph else polarization.carried.detach()
-    return born + rows + own[:, None, None] * torch.eye(3).to(born)
+    flow = _carried(polarization.flows, positions, probe, create_graph)
+    if polarization.share is not None:
+        missing = segment.total(flow, system.index, system.count)
+        flow = flow - polarization.share[:, None, None] * missing[system.index]
+    born = flow + _each(polarization.rest, positions, create_graph)
+    born = born + polarization.carried[:, None, None] * torch.eye(3).to(born)
+    return born if create_graph else born.detach()
 
 
-def _carried(charges: Tensor, positions: Tensor, probe: Tensor, create_graph: bool) -> Tensor:
+def _carried(flows: tuple[Flow, ...], positions: Tensor, probe: Tensor, create_graph: bool) -> Tensor:
     """sum_i (r_i - r_j) dq_i/dr_j, (N, 3, 3)."""
-    if not charges.requires_grad:
+    kept = [(values, factors) for values, factors in flows if values.requires_grad]
+    if not kept:
         return positions.new_zeros(len(positions), 3, 3)
-    (slope,) = torch.autograd.grad(charges.sum(), positions, create_graph=True, materialize_grads=True)
+    values, factors = zip(*kept, strict=True)
+    (slope,) = torch.autograd.grad(values, positions, factors, create_graph=True, materialize_grads=True)
     direction = torch.zeros_like(slope, requires_grad=True)
     (turned,) = torch.autograd.grad((slope * direction).sum(), probe, create_graph=True, materialize_grads=True)
     return _each(turned, direction, create_graph)

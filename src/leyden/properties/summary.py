@@ -5,24 +5,34 @@ Each is a derivative of the energy or a moment of the density; docs/response.md 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from ase.data import chemical_symbols
 from torch import Tensor
 
-from leyden.charges.model import ChargeModel, Polarized
-from leyden.checks import nearest, require
+from leyden.charges.model import Bonded, ChargeModel, Polarized
+from leyden.checks import InputError, nearest, require
 from leyden.density.moments import dipole, quadrupole
 from leyden.derivatives import forces
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.properties.charge import hardness
+from leyden.properties.dielectric import dielectric_tensor
 from leyden.properties.electric import born_charges, polarizability
+from leyden.properties.piezoelectric import piezoelectric_tensor
 from leyden.system import System
 
 PROPERTIES = (
     "charges", "dipole", "quadrupole", "polarizability", "born_effective_charges", "chemical_potential", "hardness",
 )  # fmt: skip
+OF_CRYSTALS: dict[str, Callable[[Potential, System], Tensor]] = {
+    "electronic_dielectric_tensor": dielectric_tensor,
+    "static_dielectric_tensor": partial(dielectric_tensor, ionic=True),
+    "piezoelectric_tensor": piezoelectric_tensor,
+    "relaxed_piezoelectric_tensor": partial(piezoelectric_tensor, ionic=True),
+}
+"""What is computed only where it is asked for: half of it needs the Hessian."""
 OF_ATOMS = ("charges", "born_effective_charges")
 OF_ENERGY = ("chemical_potential", "hardness")
 """What a model has that knows no charges of atoms."""
@@ -34,7 +44,8 @@ class ElectricalProperties:
 
     charges (N,) e; dipole (3,) e Å and quadrupole (3, 3) e Å^2, traceless, of the density about the origin;
     polarizability (3, 3) Å^3; born_effective_charges (N, 3, 3) e, row = polarization; chemical_potential (), eV/e;
-    hardness (), eV/e^2.
+    hardness (), eV/e^2. Of crystals with fixed ions: electronic_dielectric_tensor (3, 3) and piezoelectric_tensor (3,
+    3, 3) e/Å^2; with ions that follow a field or a strain: static_dielectric_tensor and relaxed_piezoelectric_tensor.
     """
 
     system: System
@@ -45,6 +56,10 @@ class ElectricalProperties:
     born_effective_charges: Tensor | None = None
     chemical_potential: Tensor | None = None
     hardness: Tensor | None = None
+    electronic_dielectric_tensor: Tensor | None = None
+    static_dielectric_tensor: Tensor | None = None
+    piezoelectric_tensor: Tensor | None = None
+    relaxed_piezoelectric_tensor: Tensor | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -90,9 +105,10 @@ def electrical_properties(
 
     Raises InputError for an unknown name, and for structures that the model cannot evaluate.
     """
+    offered = (*PROPERTIES, *OF_CRYSTALS)
     for name in wanted:
-        known = f"property: expected one of {', '.join(PROPERTIES)}, got {name!r}{nearest(name, PROPERTIES)}."
-        require(name in PROPERTIES, known)
+        known = f"property: expected one of {', '.join(offered)}, got {name!r}{nearest(name, offered)}."
+        require(name in offered, known)
     found: dict[int, ElectricalProperties] = {}
     for kind in (system.pbc.any(1), ~system.pbc.any(1)):
         structures = kind.nonzero().squeeze(1)
@@ -105,14 +121,15 @@ def electrical_properties(
 def _alike(potential: Potential, system: System, wanted: Sequence[str]) -> list[ElectricalProperties]:
     """Of structures that are all open, or all periodic along an axis or more."""
     absent = {name: why for name in wanted if (why := _none(name, potential.charges, bool(system.pbc.any())))}
-    values = _values(potential, system, [name for name in wanted if name not in absent])
+    values = _values(potential, system, [name for name in wanted if name in PROPERTIES and name not in absent])
+    asked = [name for name in wanted if name in OF_CRYSTALS]
     sizes = system.size.tolist()
     single = {
         name: value.detach().split(sizes) if name in OF_ATOMS else value.detach().unbind()
         for name, value in values.items()
     }
     return [
-        _with_reason(part, {name: parts[number] for name, parts in single.items()}, absent)
+        _with_reason(potential, part, {name: parts[number] for name, parts in single.items()}, absent, asked)
         for number, part in enumerate(system.split())
     ]
 
@@ -139,23 +156,32 @@ def _values(potential: Potential, system: System, wanted: Sequence[str]) -> dict
 
 def _none(name: str, charges: ChargeModel | None, periodic: bool) -> str | None:
     """Why there is none, if there is none."""
-    if name in OF_ENERGY:
+    if name in OF_ENERGY or name in OF_CRYSTALS:
         return None
     if charges is None:
         return "a short-range model has no charges; train one with the preset 'les'"
     if periodic and name in ("dipole", "quadrupole"):
         return "that of a periodic structure depends on the cell that is chosen"
-    if periodic and name == "polarizability":
+    if periodic and name == "polarizability" and not isinstance(charges, Bonded):
         return "along periodic axes a uniform field is no potential"
     if periodic and name == "born_effective_charges" and not isinstance(charges, Polarized):
-        return f"the charge of {type(charges).__name__} can flow round the cell; take the preset 'les' or 'split'"
+        return (
+            f"the charge of {type(charges).__name__} can flow round the cell; take the preset 'les', 'split' or 'sqe'"
+        )
     return None
 
 
-def _with_reason(system: System, values: dict[str, Tensor], absent: Mapping[str, str]) -> ElectricalProperties:
-    """A polarizability that is exactly zero is none."""
-    alpha = values.get("polarizability")
+def _with_reason(
+    potential: Potential, system: System, values: dict[str, Tensor], absent: Mapping[str, str], asked: Sequence[str]
+) -> ElectricalProperties:
+    """Of one structure, with what is asked of crystals. A polarizability that is exactly zero is none."""
+    reasons, alpha = dict(absent), values.get("polarizability")
     if alpha is not None and not bool(alpha.any()):
         del values["polarizability"]
-        absent = {**absent, "polarizability": "none of the charges and dipoles of this model move in a field here"}
-    return ElectricalProperties(system, **values, absent=absent)
+        reasons["polarizability"] = "none of the charges and dipoles of this model move in a field here"
+    for name in asked:
+        try:
+            values[name] = OF_CRYSTALS[name](potential, system)[0].detach()
+        except InputError as error:
+            reasons[name] = str(error).split(": ", 1)[1].removesuffix(".")
+    return ElectricalProperties(system, **values, absent=reasons)

@@ -6,12 +6,14 @@ A result belongs to the structure and to its charge, spin and field in atoms.inf
 """
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, compare_atoms
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.outputs import all_outputs
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from leyden.checks import InputError
@@ -85,6 +87,17 @@ class CalculatorContract(ABC):
         assert np.abs(before).min() > 1e-4
         with pytest.raises(PropertyNotImplementedError, match="dipole"):
             self.crystal().get_dipole_moment()
+
+    def test_names_of_ase(self) -> None:
+        """What ASE has a name for has the shape that goes with it."""
+        seen = set()
+        for atoms in (self.molecule(), self.crystal()):
+            for name in set(atoms.calc.implemented_properties) & set(all_outputs):
+                with suppress(PropertyNotImplementedError):
+                    shape = tuple(len(atoms) if n == "natoms" else n for n in all_outputs[name].shapespec)
+                    assert np.shape(atoms.calc.get_property(name, atoms)) == shape
+                    seen.add(name)
+        assert seen == set(atoms.calc.implemented_properties) & set(all_outputs)
 
     def test_same_structure_is_not_calculated_again(self) -> None:
         """Results are kept until something changes, and handed out as copies."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from leyden.checks import require
 from leyden.neighbors import NeighborList
 from leyden.system import System
-from leyden.train.keys import LABELS
+from leyden.train.keys import LABELS, POINTS
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Labels:
     energy (S,) eV, always float64; forces (N, 3) eV/Å; stress (S, 3, 3) eV/Å^3; dipole (S, 3) e Å; charges (N,) e;
     born_effective_charges (N, 3, 3) e, row = polarization, column = displacement; quadrupole (S, 3, 3) e Å^2,
     traceless; polarizability (S, 3, 3) Å^3; density_coefficients (N, dim) of the basis of the model, in e, e Å, e Å^2;
-    chemical_potential (S,) dE/dQ, eV/e.
+    chemical_potential (S,) dE/dQ, eV/e; electrostatic_potential (S, M) V at potential_points (S, M, 3) Å, M the largest
+    number of points of a structure, NaN beyond those it has.
     """
 
     energy: Tensor | None = None
@@ -32,6 +33,8 @@ class Labels:
     polarizability: Tensor | None = None
     density_coefficients: Tensor | None = None
     chemical_potential: Tensor | None = None
+    electrostatic_potential: Tensor | None = None
+    potential_points: Tensor | None = None
 
     def present(self) -> dict[str, Tensor]:
         """The labels that are there, by name."""
@@ -47,7 +50,7 @@ class Labels:
         """The same with nothing for some structures, (S,) bool."""
         atoms = structures[system.index]
         kept = {}
-        for prop in LABELS:
+        for prop in (*LABELS, POINTS):
             value = self.present().get(prop.name)
             if value is not None:
                 left_out = (atoms if prop.per_atom else structures).view(-1, *[1] * (value.dim() - 1))
@@ -58,20 +61,22 @@ class Labels:
     def join(parts: Sequence["Labels"], sizes: Sequence[int]) -> "Labels":
         """Concatenate the labels of single structures with the given numbers of atoms."""
         joined = {}
-        for prop in LABELS:
+        for prop in (*LABELS, POINTS):
             values = [part.present().get(prop.name) for part in parts]
-            like = next((v for v in values if v is not None), None)
+            like = max((v for v in values if v is not None), key=lambda v: v.shape[1:], default=None)
             if like is not None:
                 rows = [n if prop.per_atom else 1 for n in sizes]
-                joined[prop.name] = torch.cat(
-                    [_absent(like, n) if v is None else v for v, n in zip(values, rows, strict=True)]
-                )
+                joined[prop.name] = torch.cat([_filled(v, like, n) for v, n in zip(values, rows, strict=True)])
         return Labels(**joined)
 
 
-def _absent(like: Tensor, rows: int) -> Tensor:
-    """NaN in place of a label (rows, ...) that is otherwise like that of another structure."""
-    return like.new_full((rows, *like.shape[1:]), torch.nan)
+def _filled(value: Tensor | None, like: Tensor, rows: int) -> Tensor:
+    """A label (rows, ...) as wide as that of another structure, with NaN for what is not there."""
+    out = like.new_full((rows, *like.shape[1:]), torch.nan)
+    if value is None or value.shape == out.shape:
+        return out if value is None else value
+    out[:, : value.shape[1]] = value
+    return out
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from torch import Tensor
 from leyden.checks import InputError
 from leyden.storage import save
 from leyden.train.checkpoint import KEY
+from leyden.train.compared import COMPARED
 from leyden.train.module import TrainingModule
 
 COLUMNS = (
-    "epoch", "train_loss", "val_loss", "val_energy_rmse", "val_force_rmse", "val_virial_rmse", "val_dipole_rmse",
-    "val_quadrupole_rmse", "val_density_rmse", "val_chemical_potential_rmse", "val_born_rmse",
-    "val_polarizability_rmse", "val_instability", "train_unsolved", "val_unsolved", "learning_rate", "seconds",
+    "epoch", "train_loss", "val_loss", *(f"val_{each.column}" for each in COMPARED), "val_instability",
+    "train_unsolved", "val_unsolved", "learning_rate", "seconds",
 )  # fmt: skip
 
 PRINTED = (

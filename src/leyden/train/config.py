@@ -49,6 +49,10 @@ class LossSection(Section):
     chemical_potential: float = Field(0.0, ge=0.0, description="dE/dQ, eV/e")
     born_effective_charges: float = Field(0.0, ge=0.0, description="e, by component")
     polarizability: float = Field(0.0, ge=0.0, description="Å^3 over the square root of the number of atoms")
+    electrostatic_potential: float = Field(
+        0.0, ge=0.0, description="V, by point; in periodic structures relative to the mean over the points"
+    )
+    charges: float = Field(0.0, ge=0.0, description="e, by atom; discouraged, docs/training.md says why")
     stability: float = Field(0.0, ge=0.0, description="of cycles p = g(p): the spectral radius of dg/dp above 0.9")
 
     @model_validator(mode="after")

@@ -11,12 +11,12 @@ from torch import Tensor
 from leyden import ensemble
 from leyden.checks import InputError, require
 from leyden.neighbors import neighbor_list
-from leyden.system import System
+from leyden.system import DISPLACEMENT_KEY, System
 from leyden.train.batch import Batch, Frame, Labels, collate
 from leyden.train.files import load, sha256
-from leyden.train.keys import INPUTS, LABELS, Resolution, entries, known, resolve
+from leyden.train.keys import INPUTS, LABELS, POINTS, Resolution, entries, known, resolve
 from leyden.train.progress import track
-from leyden.train.values import located, place, read_value
+from leyden.train.values import located, place, read_value, require_points
 
 __all__ = ["Batch", "Frame", "FrameSet", "Labels", "collate", "random_split", "read_frames", "with_pairs"]
 
@@ -67,8 +67,12 @@ def read_frames(
 
 def read_labels(atoms: Atoms, resolution: Resolution, where: str) -> Labels:
     """The labels of one structure. Raises InputError that starts with where."""
+    wanted = [p.name for p in (*LABELS, POINTS) if p.name in resolution.sources]
     with located(where):
-        values = {p.name: read_value(atoms, resolution.sources[p.name]) for p in LABELS if p.name in resolution.sources}
+        values = {name: read_value(atoms, resolution.sources[name]) for name in wanted}
+        require_points(values)
+    if values.get("electrostatic_potential") is None:
+        values.pop(POINTS.name, None)
     return Labels(**values)
 
 
@@ -160,8 +164,9 @@ def _demand_everywhere(structures: list[Atoms], resolution: Resolution, required
 
 
 def _bare(atoms: Atoms, resolution: Resolution) -> Atoms:
-    """The geometry with the inputs under their canonical names, fragments and electrodes, and nothing else."""
-    info: dict[str, object] = {}
+    """The geometry with the inputs under their canonical names, fragments, electrodes and a displacement, and nothing
+    else."""
+    info: dict[str, object] = {key: atoms.info[key] for key in (DISPLACEMENT_KEY,) if key in atoms.info}
     for prop in INPUTS:
         value = read_value(atoms, resolution.sources[prop.name]) if prop.name in resolution.sources else None
         if value is not None:

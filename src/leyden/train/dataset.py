@@ -10,13 +10,14 @@ from torch.utils.data import DataLoader
 
 from leyden.baseline import Baseline
 from leyden.charges import Local, Split
-from leyden.charges.model import ChargeModel, Polarized, cyclic, solved
+from leyden.charges.model import ChargeModel, cyclic, solved
 from leyden.checks import InputError, require
 from leyden.potential import Potential
 from leyden.spec import PotentialSpec
+from leyden.train.compared import COMPARED
 from leyden.train.config import Config
 from leyden.train.data import Frame, FrameSet, collate, random_split, read_frames, with_pairs
-from leyden.train.electric import ELECTRIC
+from leyden.train.electric import defined
 from leyden.train.sampler import EpochShuffle
 
 FEWEST_NEIGHBORS = 20.0
@@ -24,11 +25,17 @@ FEWEST_NEIGHBORS = 20.0
 tells, and products of them would start training with forces of hundreds of eV/Å."""
 
 REASON = {
-    "dipole": "whose dipole depends on the choice of the cell",
-    "quadrupole": "whose quadrupole depends on the choice of the cell",
+    "dipole": "whose dipole depends on the images of its atoms",
+    "born_effective_charges": "round whose cell charge can flow",
     "polarizability": "along whose periodic axes a uniform field is no potential",
 }
-"""Why periodic structures have no such property."""
+"""Why periodic structures have no such property in every model."""
+
+DISCOURAGED = (
+    "loss.charges: discouraged, as schemes divide one density into charges of atoms in different ways, none of which is"
+    " observable; prefer loss.dipole, loss.electrostatic_potential or loss.born_effective_charges."
+)
+"""What is said to who trains on charges; docs/training.md says more."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,10 @@ def load_data(config: Config) -> TrainingData:
         with_pairs(train, cutoff),
         with_pairs(validation, cutoff),
         list(dict.fromkeys(note for file in files for note in file.notes)),
-        list(dict.fromkeys(warning for file in files for warning in file.warnings)),
+        [
+            *dict.fromkeys(warning for file in files for warning in file.warnings),
+            *[DISCOURAGED] * ("charges" in wanted),
+        ],
         {str(file.path): file.sha256 for file in files},
     )
 
@@ -80,7 +90,7 @@ def potential_spec(config: Config, frames: Sequence[Frame]) -> PotentialSpec:
 def check_model(config: Config, potential: Potential, data: TrainingData) -> None:
     """Raise InputError where the model has not what the config wants to train."""
     charges, wanted, frames = potential.charges, config.loss.wanted(), [*data.train, *data.validation]
-    for name in ("dipole", "quadrupole", "density_coefficients", "chemical_potential", *ELECTRIC):
+    for name in [each.name for each in COMPARED if each.charged]:
         require(
             name not in wanted or charges is not None,
             f"loss.{name}: expected a model with charges, got a short-range one; set it to 0, or model.charges.",
@@ -91,10 +101,10 @@ def check_model(config: Config, potential: Potential, data: TrainingData) -> Non
         solved(charges)
     if charges is not None and "density_coefficients" in wanted:
         _check_width(frames, charges.basis.dim)
-    if "born_effective_charges" in wanted and not isinstance(charges, Polarized):
-        _check_open(frames, charges)
     if "polarizability" in wanted:
         _check_polarizable(charges, config.optimizer.direct_epochs)
+    for name in [name for name in REASON if name in wanted]:
+        _check_defined(name, frames, charges)
 
 
 def loaders(data: TrainingData, config: Config, rank: int, world: int) -> tuple[DataLoader[Frame], DataLoader[Frame]]:
@@ -137,12 +147,11 @@ def _check(frames: Sequence[Frame], wanted: Sequence[str]) -> None:
             any(name in labels for name in wanted),
             f"{frame.origin}: expected at least one of {', '.join(wanted)}, got none of them; remove the frame.",
         )
-    for name in [name for name in REASON if name in wanted]:
-        if any(frame.system.pbc.any().item() for frame in _with(name, frames)):
-            raise InputError(
-                f"loss.{name}: expected open structures, got periodic ones, {REASON[name]}; set loss.{name}=0, or"
-                " remove the label there."
-            )
+    if "quadrupole" in wanted and any(frame.system.pbc.any().item() for frame in _with("quadrupole", frames)):
+        raise InputError(
+            "loss.quadrupole: expected open structures, got periodic ones, whose quadrupole depends on the choice of"
+            " the cell; set loss.quadrupole=0, or remove the label there."
+        )
     if "stress" in wanted and not all(frame.system.pbc.all().item() for frame in _with("stress", frames)):
         raise InputError(
             "loss.stress: expected structures that are periodic along three axes, got others; set loss.stress=0, or"
@@ -161,13 +170,13 @@ def _check_width(frames: Sequence[Frame], dim: int) -> None:
         )
 
 
-def _check_open(frames: Sequence[Frame], charges: ChargeModel | None) -> None:
-    for frame in _with("born_effective_charges", frames):
+def _check_defined(name: str, frames: Sequence[Frame], charges: ChargeModel | None) -> None:
+    presets = "'split' or 'sqe'" if name != "born_effective_charges" else "'les', 'split' or 'sqe'"
+    for frame in _with(name, frames):
         require(
-            not bool(frame.system.pbc.any()),
-            f"{frame.origin}: loss.born_effective_charges: expected open structures, got a periodic one, round whose"
-            f" cell the charge of {type(charges).__name__} can flow; take the preset 'les' or 'split', or remove the"
-            " label there.",
+            bool(defined(name, charges, frame.system).all()),
+            f"{frame.origin}: loss.{name}: expected open structures with {type(charges).__name__}, got a periodic one,"
+            f" {REASON[name]}; take the preset {presets}, or remove the label there.",
         )
 
 
@@ -175,7 +184,7 @@ def _check_polarizable(charges: ChargeModel | None, direct_epochs: int) -> None:
     require(
         not isinstance(charges, Local | Split),
         f"loss.polarizability: expected a model whose charges feel a field, got {type(charges).__name__}, whose"
-        " polarizability is exactly zero; set it to 0, or take the preset 'polarizable'.",
+        " polarizability is exactly zero; set it to 0, or take the preset 'polarizable' or 'sqe-multipole'.",
     )
     require(
         direct_epochs == 0,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leyden import segment
 from leyden.charges import Local, Split
-from leyden.charges.model import ChargeModel, Polarized
+from leyden.charges.model import Bonded, ChargeModel, Polarized
 from leyden.neighbors import NeighborList
 from leyden.potential import Potential
 from leyden.properties import born_charges, polarizability
@@ -39,12 +39,13 @@ def electric(
 
 
 def defined(name: str, charges: ChargeModel | None, system: System) -> Tensor:
-    """Which structures (S,) have the property: polarizabilities and, unless charges belong to the surroundings of their
-    atoms, Born charges are those of open structures; a model whose charges feel no field has no polarizability."""
+    """Which structures (S,) have a dipole, Born charges or a polarizability: open ones; all of them where charge moves
+    along bonds, and Born charges where it belongs to the surroundings of atoms. A model whose charges feel no field has
+    no polarizability."""
     everywhere = torch.ones_like(system.charge, dtype=torch.bool)
     if charges is None or (name == "polarizability" and isinstance(charges, Local | Split)):
         return ~everywhere
-    if name == "born_effective_charges" and isinstance(charges, Polarized):
+    if isinstance(charges, Bonded) or (name == "born_effective_charges" and isinstance(charges, Polarized)):
         return everywhere
     return ~system.pbc.any(1)
 

@@ -2,32 +2,26 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from leyden.charges.model import ChargeModel
-from leyden.density.moments import quadrupole
 from leyden.derivatives import Derivatives, forces
 from leyden.potential import Potential
 from leyden.solve import Solution, Status
-from leyden.system import System
-from leyden.train.batch import Batch, Frame, Labels, collate
-from leyden.train.electric import ELECTRIC, defined, electric
+from leyden.train.batch import Batch, Frame, collate
+from leyden.train.compared import COMPARED, Found
+from leyden.train.electric import electric
 from leyden.train.metrics import Evaluation, Parity, Solved
 from leyden.train.molecules import molecular_charges
+from leyden.train.points import at_points
 from leyden.train.progress import track
 
 Row = tuple[str, str, Tensor, Tensor, Tensor]
 """Name, unit, reference, predicted, frame of each entry."""
-
-MEANT: dict[str, Callable[[Tensor], Tensor]] = {
-    "stress": lambda pbc: pbc.all(1), "dipole": lambda pbc: ~pbc.any(1), "quadrupole": lambda pbc: ~pbc.any(1)
-}  # fmt: skip
-"""Which structures have a property, by their periodic axes (S, 3): moments of others depend on the cell chosen."""
 
 
 def evaluate(potential: Potential, frames: Sequence[Frame], batch_size: int = 8) -> Evaluation:
@@ -86,58 +80,24 @@ def _solved(solutions: Sequence[Solution]) -> Solved:
     return Solved(iterations.numpy(), _numpy(residual), _numpy(curvature), _numpy(radius), numbers, hardness)
 
 
-def _rows(potential: Potential, batch: Batch, found: Derivatives) -> list[Row]:
+def _rows(potential: Potential, batch: Batch, derivatives: Derivatives) -> list[Row]:
     """Reference and prediction of every label that this batch has and the potential can give."""
-    system, labels, output = batch.system, batch.labels, found.output
-    frame, atom = torch.arange(system.count), system.index
-    charges, density, response = potential.charges, output.density, electric(potential, batch)
-    offered: list[tuple[str, str, Tensor | None, Callable[[], Tensor | None], Tensor]] = [
-        ("energy", "eV/atom", labels.energy, lambda: output.energy, frame),
-        ("forces", "eV/Å", labels.forces, lambda: found.forces, atom),
-        ("stress", "eV/Å^3", labels.stress, lambda: found.stress, frame),
-        ("dipole", "e Å", labels.dipole, lambda: output.dipole, frame),
-        (
-            "quadrupole", "e Å^2", labels.quadrupole,
-            lambda: None if density is None or charges is None else quadrupole(density, system, charges.basis), frame,
-        ),
-        (
-            "density_coefficients", "e, e Å", labels.density_coefficients,
-            lambda: density if _same_basis(potential, labels) else None, atom,
-        ),
-        ("chemical_potential", "eV/e", labels.chemical_potential, lambda: found.chemical_potential, frame),
-        (
-            "born_effective_charges", "e", labels.born_effective_charges,
-            lambda: response.get("born_effective_charges"), atom,
-        ),
-        ("polarizability", "Å^3", labels.polarizability, lambda: response.get("polarizability"), frame),
-    ]  # fmt: skip
+    system, charges, density = batch.system, potential.charges, derivatives.output.density
+    others = electric(potential, batch) | at_points(potential, batch, density)
+    found = Found(derivatives, system, batch.labels, None if charges is None else charges.basis, others)
     rows = []
-    for name, unit, label, predict, owner in offered:
-        predicted = predict() if label is not None else None
-        if label is None or predicted is None:
+    for each in COMPARED:
+        pair = each.pair(found)
+        if pair is None:
             continue
-        if name == "energy":
-            label, predicted = label / system.size, predicted / system.size
-        meant = _meant(name, charges, system)[owner]  # for the others of a mixed batch
-        there = ~label.isnan() & meant.view(-1, *[1] * (label.dim() - 1))
-        if not bool(there.any()):
-            continue
-        owners = owner.view(-1, *[1] * (label.dim() - 1)).expand_as(label)
-        rows.append((name, unit, label[there], predicted.detach()[there], owners[there]))
+        unit = each.across(each.shown(system), system, pair[1])
+        predicted, label = (side / unit for side in pair)
+        meant = each.across(each.meant(charges, system), system, label)  # others of a mixed batch have none
+        there = ~label.isnan() & meant
+        if bool(there.any()):
+            owners = each.across(torch.arange(system.count, device=label.device), system, label)
+            rows.append((each.name, each.unit, label[there], predicted.detach()[there], owners[there]))
     return rows
-
-
-def _meant(name: str, charges: ChargeModel | None, system: System) -> Tensor:
-    """Which structures (S,) have a property."""
-    if name in ELECTRIC:
-        return defined(name, charges, system)
-    return MEANT[name](system.pbc) if name in MEANT else torch.ones_like(system.pbc[:, 0])
-
-
-def _same_basis(potential: Potential, labels: Labels) -> bool:
-    """Whether labelled density coefficients are those of the model's basis."""
-    given = labels.density_coefficients
-    return given is not None and potential.charges is not None and given.shape[1] == potential.charges.basis.dim
 
 
 def _parity(parts: list[Row]) -> Parity:

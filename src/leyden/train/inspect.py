@@ -18,7 +18,7 @@ from leyden.train.data import notes, one_width, systems
 from leyden.train.files import load, sha256
 from leyden.train.keys import LABELS, PER_ATOM_RESULTS, Key, Resolution, entries, resolve
 from leyden.train.progress import track
-from leyden.train.values import located, place, read_value
+from leyden.train.values import located, place, read_value, require_points
 
 REACH = 3.0
 """Distances are looked for up to this length, Å."""
@@ -104,18 +104,31 @@ def _values(structures: Sequence[Atoms], resolution: Resolution, path: Path) -> 
     """The labels of each structure that can be read, and a problem for each that cannot."""
     values, wrong = [], []
     for n, atoms in enumerate(structures):
-        found: Values = {}
-        for name, source in resolution.sources.items():
-            try:
-                with located(place(path.name, n)):
-                    value = read_value(atoms, source)
-            except InputError as error:
-                wrong.append(str(error))
-            else:
-                if value is not None:
-                    found[name] = value
+        found, problems = _read(atoms, resolution, place(path.name, n))
         values.append(found)
+        wrong += problems
     return values, _shortened(wrong)
+
+
+def _read(atoms: Atoms, resolution: Resolution, where: str) -> tuple[Values, list[str]]:
+    """The same of one structure."""
+    found: Values = {}
+    wrong = []
+    for name, source in resolution.sources.items():
+        try:
+            with located(where):
+                value = read_value(atoms, source)
+        except InputError as error:
+            wrong.append(str(error))
+        else:
+            if value is not None:
+                found[name] = value
+    try:
+        with located(where):
+            require_points(found)
+    except InputError as error:
+        wrong += [] if wrong else [str(error)]
+    return found, wrong
 
 
 def _widths(values: Sequence[Values], path: Path) -> list[str]:

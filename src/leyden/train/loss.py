@@ -1,11 +1,7 @@
 """The training loss: a weighted sum of mean squared errors over the labels that are there.
 
-energy and virial are compared per atom (eV/atom), forces by component (eV/Å), dipoles (e Å) and quadrupoles (e Å^2, of
-open structures, about the origin of the coordinates) per square root of the number of atoms, density coefficients (e,
-e Å) by component, chemical potentials dE/dQ in eV/e, Born charges (e) by component, and polarizabilities (Å^3) per
-square root of the number of atoms: sums over atoms, like the moments, whose errors grow with it where those of atoms
-are independent. A cycle p = g(p) with the spectral radius r of dg/dp adds max(0, r - limit)^2 (after Bai et al., arXiv
-2106.14342).
+What is compared with each label, and in which unit, is said in compared.py. A cycle p = g(p) with the spectral radius r
+of dg/dp adds max(0, r - limit)^2 (after Bai et al., arXiv 2106.14342).
 """
 
 from collections.abc import Mapping
@@ -14,10 +10,10 @@ import torch
 from torch import Tensor
 
 from leyden.density import GaussianBasis
-from leyden.density.moments import quadrupole
 from leyden.derivatives import Derivatives
 from leyden.system import System
 from leyden.train.batch import Labels
+from leyden.train.compared import COMPARED, Compared, Found
 from leyden.train.config import LossSection
 
 STABLE = 0.9
@@ -29,36 +25,15 @@ def squared_errors(
     labels: Labels,
     system: System,
     basis: GaussianBasis | None,
-    response: Mapping[str, Tensor] | None = None,
+    others: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Flat squared errors of every label that is there, each in the unit of the loss; missing entries are left out.
 
-    basis: of the density; None for a model without charges. response: Born charges and polarizabilities, of all
-    structures with the label (electric.py). What was not predicted has no errors.
+    basis: of the density; None for a model without charges. others: what takes a pass of its own, of all structures
+    with the label (electric.py, points.py). What was not predicted has no errors.
     """
-    response = response or {}
-    size = system.size.to(system.positions.dtype)
-    output, structure, atom = predicted.output, torch.ones_like(size), torch.ones_like(system.positions[:, 0])
-    second = None
-    if labels.quadrupole is not None and output.density is not None and basis is not None:
-        second = quadrupole(output.density, system, basis)
-    pairs = {
-        "energy": (output.energy, labels.energy, size),
-        "forces": (predicted.forces, labels.forces, atom),
-        "stress": (predicted.stress, labels.stress, size / system.volume),
-        "dipole": (output.dipole, labels.dipole, size.sqrt()),
-        "quadrupole": (second, labels.quadrupole, size.sqrt()),
-        "density_coefficients": (output.density, labels.density_coefficients, atom),
-        "chemical_potential": (predicted.chemical_potential, labels.chemical_potential, structure),
-        "born_effective_charges": (response.get("born_effective_charges"), labels.born_effective_charges, atom),
-        "polarizability": (response.get("polarizability"), labels.polarizability, size.sqrt()),
-    }
-    nothing = output.energy[:0]  # in the graph: a batch that adds nothing has a gradient, which is zero
-    return {
-        name: nothing if value is None else _squared(value, label, unit)
-        for name, (value, label, unit) in pairs.items()
-        if label is not None
-    }
+    found, there = Found(predicted, system, labels, basis, others or {}), labels.present()
+    return {each.name: _squared(each, found) for each in COMPARED if each.name in there}
 
 
 def loss(errors: dict[str, Tensor], weights: LossSection) -> Tensor:
@@ -76,8 +51,12 @@ def instability(radius: Tensor) -> Tensor:
     return (radius - STABLE).clamp(min=0.0) ** 2
 
 
-def _squared(value: Tensor, label: Tensor, unit: Tensor) -> Tensor:
+def _squared(each: Compared, found: Found) -> Tensor:
     """((value - label) / unit)^2 where the label is there: selected first, so that no NaN reaches a gradient."""
+    pair = each.pair(found)
+    if pair is None:
+        return found.output.energy[:0]  # in the graph: a batch that adds nothing has a gradient, which is zero
+    value, label = pair
     there = ~label.isnan()
-    scale = unit.view(-1, *[1] * (value.dim() - 1)).expand_as(value)
-    return ((value[there] - label[there]) / scale[there]) ** 2
+    unit = each.across(each.scale(found.system), found.system, value)
+    return ((value[there] - label[there]) / unit[there]) ** 2

@@ -14,17 +14,14 @@ from torchmetrics import MeanMetric, SumMetric
 from leyden.derivatives import forces
 from leyden.potential import Potential
 from leyden.train.batch import Batch
+from leyden.train.compared import COMPARED
 from leyden.train.config import Config
 from leyden.train.electric import electric
 from leyden.train.loss import instability, loss, squared_errors
+from leyden.train.points import at_points
 from leyden.units import MILLI
 
-COLUMN = {
-    "energy": "energy_rmse", "forces": "force_rmse", "stress": "virial_rmse", "dipole": "dipole_rmse",
-    "quadrupole": "quadrupole_rmse", "density_coefficients": "density_rmse",
-    "chemical_potential": "chemical_potential_rmse", "born_effective_charges": "born_rmse",
-    "polarizability": "polarizability_rmse", "stability": "instability",
-}  # fmt: skip
+COLUMN = {each.name: each.column for each in COMPARED} | {"stability": "instability"}
 """What the log calls the root mean squares of the loss, in thousandths of its units."""
 
 
@@ -115,8 +112,10 @@ class TrainingModule(LightningModule):
         if bool(failed.any()):
             labels = labels.without(failed, system)
         with self.potential.asked(report=True, direct=direct):
-            response = electric(self.potential, replace(batch, labels=labels), self.labels, create_graph=training)
-        errors = squared_errors(predicted, labels, system, None if charges is None else charges.basis, response)
+            labelled = replace(batch, labels=labels)
+            others = electric(self.potential, labelled, self.labels, create_graph=training)
+            others |= at_points(self.potential, labelled, predicted.output.density, self.labels)
+        errors = squared_errors(predicted, labels, system, None if charges is None else charges.basis, others)
         if self.stability and solution is not None:
             errors["stability"] = instability(solution.radius)
         return errors

@@ -22,6 +22,7 @@ from leyden.spec import build
 from leyden.storage import load, metadata, save
 from leyden.train.callbacks import AveragedWeights, Bar, EpochEndCheckpoint, EpochLog
 from leyden.train.checkpoint import FOLDER, Interrupted, check, identity, resume_from
+from leyden.train.compared import COMPARED
 from leyden.train.config import Config, HardwareSection, dump
 from leyden.train.dataset import TrainingData, check_model, load_data, loaders, potential_spec, steps_per_epoch
 from leyden.train.module import TrainingModule
@@ -38,7 +39,7 @@ QUIET = (
 """Lightning's hints that do not concern small in-memory batches and restarts, its own use of an older torch, and with
 several processes: a label that no batch of one of them had, gradients of matrices with one row."""
 
-SIGNED = {"dipole", "quadrupole", "born_effective_charges", "density_coefficients", "chemical_potential"}
+SIGNED = {each.name for each in COMPARED if each.signed}
 """Labels that change their sign with the charges."""
 
 

@@ -5,7 +5,8 @@ Quadrupole: only the traceless part sum_i q_i (r_i r_i - r_i^2 1/3) acts at a di
 keep the trace; it is removed.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leyden.checks import InputError, finite
-from leyden.train.keys import ANY, Property, Source
+from leyden.checks import InputError, finite, require
+from leyden.train.keys import ANY, POINTS, Property, Source
 
 VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
 """Position of each entry of a symmetric 3x3 tensor in xx yy zz yz xz xy."""
@@ -38,6 +39,19 @@ def read_value(atoms: Atoms, source: Source) -> Tensor | None:
     if prop.name == "quadrupole":
         tensor = tensor - torch.eye(3, dtype=tensor.dtype) * torch.einsum("saa->s", tensor)[:, None, None] / 3
     return tensor.contiguous()
+
+
+def require_points(values: Mapping[str, Tensor | None]) -> None:
+    """Raise InputError unless the electrostatic potentials of one structure, if it has any, are of as many points."""
+    potential, points = values.get("electrostatic_potential"), values.get(POINTS.name)
+    if potential is None:
+        return
+    given = "none" if points is None else f"{points.shape[1]}"
+    require(
+        points is not None and points.shape[1] == potential.shape[1],
+        f"electrostatic_potential: expected {POINTS.name}, one point for each of {potential.shape[1]} values, got"
+        f" {given}; add {POINTS.key}, or name yours under `keys`.",
+    )
 
 
 def place(path: Path | str, frame: int) -> str:
@@ -70,7 +84,8 @@ def _numbers(prop: Property, key: str, raw: object) -> NDArray[np.float64]:
 def _shaped(prop: Property, key: str, values: NDArray[np.float64], atoms: int) -> NDArray[np.float64]:
     """Bring values to (N, *shape) or (1, *shape)."""
     lead, flat = (atoms,) if prop.per_atom else (1,), values
-    shape = tuple(values.size // atoms if n == ANY else n for n in prop.shape)
+    fixed = math.prod(n for n in prop.shape if n != ANY) * (atoms if prop.per_atom else 1)
+    shape = tuple(values.size // fixed if n == ANY else n for n in prop.shape)
     size = int(np.prod(shape))
     if not prop.per_atom:  # 3, (3,), (1, 3) and (1, 1, 3) are one entry
         while flat.ndim > 0 and flat.shape[0] == 1:

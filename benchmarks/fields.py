@@ -1,0 +1,141 @@
+"""What the benchmarks in electric fields share: published frames in our conventions, their runs and errors in parts."""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+from harness import Job, numbers, run, spread, write_table
+from numpy.typing import NDArray
+
+from leyden.train.config import Config
+from leyden.train.metrics import Evaluation, Parity
+from leyden.units import COULOMB
+
+STRONGEST = 25.0
+"""eV/Å; frames with a larger force on an atom are left out."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What turns fields and dipoles of the published files into E = E_0 - mu.F with positive hydrogens."""
+
+    field: float
+    dipole: float
+
+
+def converted(path: Path, signs: Signs) -> tuple[list[Atoms], int]:
+    """The frames of a published file with our keys, units and signs, and how many were left out for their forces."""
+    frames = read(path, ":")
+    kept = [atoms for atoms in frames if np.linalg.norm(atoms.arrays["REF_forces"], axis=1).max() <= STRONGEST]
+    return [_converted(atoms, signs) for atoms in kept], len(frames) - len(kept)
+
+
+def _converted(atoms: Atoms, signs: Signs) -> Atoms:
+    out = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    out.arrays["REF_forces"] = atoms.arrays["REF_forces"]
+    out.info = {
+        "REF_energy": atoms.info["REF_energy"],
+        "REF_dipole": signs.dipole * atoms.info["REF_dipole"],
+        "REF_polarizability": -COULOMB * np.reshape(atoms.info["REF_polarizability_raw"], (3, 3)),
+        "external_field": signs.field * atoms.info["external_field"],
+        "total_charge": float(atoms.info["total_charge"]),
+    }
+    return out
+
+
+def strength(atoms: Atoms) -> float:
+    """|F| in V/Å."""
+    return float(np.linalg.norm(atoms.info["external_field"]))
+
+
+def store(frames: Sequence[Atoms], path: Path) -> Path:
+    """Write the frames, unless an earlier run has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write(path, frames, format="extxyz")
+    return path
+
+
+def figures(found: Evaluation, chosen: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
+    """RMSE, MAE, R2 and slope over chosen frames (F,) of every property, of polarizabilities also by parts."""
+    parities = {name: _some(parity, chosen) for name, parity in found.parities.items()}
+    if "polarizability" in parities:
+        parities |= parts(parities["polarizability"])
+    return numbers(replace(found, parities=parities))
+
+
+def _some(parity: Parity, chosen: NDArray[np.bool_]) -> Parity:
+    kept = chosen[parity.frame]
+    return replace(parity, reference=parity.reference[kept], predicted=parity.predicted[kept], frame=parity.frame[kept])
+
+
+def parts(polarizability: Parity) -> dict[str, Parity]:
+    """One third of the trace, and the six components without it.
+
+    All nine components together have a high R2 in any model, since those of the diagonal are far from the others.
+    """
+    pair = [np.reshape(values, (-1, 3, 3)) for values in (polarizability.reference, polarizability.predicted)]
+    mean = [np.trace(tensor, axis1=1, axis2=2) / 3 for tensor in pair]
+    rest = [tensor - np.eye(3) * trace[:, None, None] for tensor, trace in zip(pair, mean, strict=True)]
+    rows, columns = np.triu_indices(3)
+    return {
+        name: Parity(name, "Å^3", *(np.ravel(v) for v in values), np.zeros(0, int))
+        for name, values in (("isotropic", mean), ("anisotropic", [tensor[:, rows, columns] for tensor in rest]))
+    }
+
+
+def figure(rows: Sequence[Mapping], where: Sequence[str], scale: float = 1.0, digits: int = 1) -> str:
+    """Mean and standard deviation over the runs that have such a number, '-' where none has."""
+    found = [value for row in rows if (value := _at(row, where)) is not None]
+    return spread(found, scale, digits) if found else "-"
+
+
+def _at(row: Mapping, where: Sequence[str]) -> float | None:
+    value = row
+    for key in where:
+        if key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def arguments(
+    description: str, presets: Sequence[str], labels: Sequence[str], epochs: int, output: Path
+) -> argparse.Namespace:
+    """The command line: path, presets, what to train on, seeds, epochs, output folder, and the table alone."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--preset", choices=presets, nargs="*", default=list(presets))
+    parser.add_argument("--labels", choices=labels, nargs="*", default=list(labels))
+    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--output", type=Path, default=output)
+    parser.add_argument("--table", action="store_true", help="write the table from finished runs and do nothing else")
+    return parser.parse_args()
+
+
+def benchmark(
+    name: str, given: argparse.Namespace, config: Callable[[Job, str], Config], measure: Callable[[Path], dict],
+    table: Callable[[list[dict]], list[str]],
+) -> None:  # fmt: skip
+    """All runs asked for, the first seed of all before the second of any, and the table of all finished ones.
+
+    config takes a job and what it is trained on; measure a model folder; the table is written after every run.
+    """
+    for seed in [] if given.table else given.seed:
+        for labels in given.labels:
+            for preset in given.preset:
+                job = Job(preset, seed, given.output / f"{preset}-{labels}-{seed}")
+                run(job, config(job, labels), lambda best, labels=labels: measure(best) | {"labels": labels})
+                write_table(name, *_all(given.output, table))
+    print(write_table(name, *_all(given.output, table)))
+
+
+def _all(output: Path, table: Callable[[list[dict]], list[str]]) -> tuple[list[str], list[dict]]:
+    results = [json.loads(path.read_text()) for path in sorted(output.glob("*/result.json"))]
+    return table(results), results

@@ -1,0 +1,243 @@
+"""Controls with known answers: charges of SPC/E water, induced dipoles of AMOEBA water, from energies and forces only.
+
+python benchmarks/known_charges_data.py DATA                  once, where openmm is installed: see there for the physics
+python benchmarks/known_charges.py DATA                       all runs, seed by seed, then the table
+python benchmarks/known_charges.py DATA --case spce-8 --cutoff 3.5 --seed 0      one run, resumable
+python benchmarks/known_charges.py DATA --table               the table from all runs that are finished
+
+Cases are named by force field and number of molecules; box: periodic. A backbone of one layer sees no further than its
+cutoff: of the Coulomb energy it can take up as short-range energy what is within, and in structures no larger than the
+cutoff all of it; one row has two layers. Sizes have the same number of atoms in training, and an epoch the same number
+of steps. The diagnostic needs no known charges (properties/identifiability.py); whether it tells which runs find them
+is what the table is for.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import torch
+from harness import Job, numbers, run, spread, write_table
+from scipy.stats import spearmanr
+
+from leyden.properties.identifiability import identifiability
+from leyden.storage import load
+from leyden.train.batch import collate
+from leyden.train.config import Config, DataSection, HardwareSection, OptimizerSection, preset
+from leyden.train.evaluate import evaluate
+from leyden.train.frames import frames_for
+
+MOLECULES_A_STEP = 32
+CHANNELS = 16
+CUTOFFS = (3.5, 4.5, 6.0)
+"""Å; Lennard-Jones forces beyond the first are below 6 meV/Å."""
+COMMAND = "benchmarks/known_charges.py"
+TRUE = {8: -0.8476, 1: 0.4238}
+"""e, SPC/E."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A case with a preset, cutoff (Å) and number of layers of the backbone."""
+
+    case: str
+    preset: str
+    cutoff: float
+    layers: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name of the run without its seed."""
+        return f"{self.case}-{self.preset}-{self.cutoff:g}-{self.layers}"
+
+    @property
+    def molecules(self) -> int:
+        """Waters in a structure."""
+        return int("".join(filter(str.isdigit, self.case)))
+
+
+CHARGES = [Control(f"spce-{n}", "les", cutoff) for n, cutoff in product((2, 8, 32), CUTOFFS)]
+CHARGES += [Control("spce-box32", "les", 4.5), Control("spce-8", "les", 4.5, layers=2)]
+INDUCED = [Control(case, name, 4.5) for case, name in product(("amoeba-2", "amoeba-8"), ("polarizable", "response"))]
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path)
+    cases = sorted({c.case for c in CHARGES + INDUCED})
+    parser.add_argument("--case", choices=cases, nargs="*", default=cases)
+    parser.add_argument("--cutoff", type=float, nargs="*", default=CUTOFFS)
+    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--output", type=Path, default=Path("runs/known_charges"))
+    parser.add_argument("--table", action="store_true")
+    return parser.parse_args()
+
+
+def config(control: Control, seed: int, data: Path, folder: Path, epochs: int) -> Config:
+    """The preset with a backbone of this reach; nothing else differs."""
+    chosen = preset(control.preset, data / "train.xyz")
+    reach = {"cutoff": control.cutoff, "layers": control.layers, "channels": CHANNELS}
+    backbone = chosen.model.backbone.model_copy(update=reach)
+    return chosen.model_copy(
+        update={
+            "model": chosen.model.model_copy(update={"backbone": backbone}),
+            "output": folder,
+            "seed": seed,
+            "data": DataSection(train=data / "train.xyz", validation=data / "val.xyz"),
+            "optimizer": OptimizerSection(epochs=epochs, batch_size=MOLECULES_A_STEP // control.molecules),
+            "hardware": HardwareSection(threads=1),
+        }
+    )
+
+
+def measure(best: Path, control: Control, path: Path) -> dict:
+    """Errors, charges and slopes on the test frames, and the diagnostic."""
+    potential = load(best, torch.float64)
+    frames = frames_for(potential, path).frames
+    found = evaluate(potential, frames)
+    batch = collate(frames).to(dtype=torch.float64)
+    ratio = identifiability(potential, batch.system, batch.labels.forces, control.layers * control.cutoff)
+    described = {"case": control.case, "cutoff": control.cutoff, "layers": control.layers, "identifiability": ratio}
+    return numbers(found) | described | {"charges": {str(z): moments(found.charges[found.numbers == z]) for z in TRUE}}
+
+
+def moments(values: np.ndarray) -> list[float]:
+    """Mean and standard deviation."""
+    return [float(np.mean(values)), float(np.std(values))]
+
+
+def table(results: list[dict], command: str) -> list[str]:
+    """Both controls, and what the diagnostic tells."""
+    return [
+        "# Water with known charges and induced dipoles, trained on energies and forces only",
+        "",
+        f"{command}; {results[0]['machine']}, {results[0]['threads']} threads a run; {results[0]['date']}",
+        "",
+        "## SPC/E: charges O -0.8476, H +0.4238 e; preset les",
+        "",
+        *rows(results, CHARGES, charge_cells, CHARGE_HEADER),
+        "",
+        *verdict([r for r in results if r["case"].startswith("spce")]),
+        "",
+        "## AMOEBA: induced dipoles",
+        "",
+        *rows(results, INDUCED, induced_cells, INDUCED_HEADER),
+        "",
+        "Mean and standard deviation over seeds. Charges are latent ones without any scaling: their mean over the atoms"
+        " of an element and, spread, the standard deviation over its atoms. Slopes are of predicted against true, over"
+        " all components, on test frames. Distant forces: rms of those between the model's charges further apart than"
+        " its reach, layers x cutoff; over the force RMSE, identifiability (id.). If all charges were wrong by d and"
+        " nothing made up for it, distant forces would be wrong by 2 d: the last column is the d at which this is the"
+        " force RMSE. Training: 2400 atoms for every size, 25 steps an epoch.",
+    ]
+
+
+SHARED = ["layers x cutoff, Å", "seeds", "minutes", "E, meV/atom", "F, meV/Å"]
+LAST = ["distant F, meV/Å", "identifiability"]
+CHARGE_HEADER = ["case", *SHARED, "q O, e", "spread", "q H, e", "spread", "dipole slope", "Born slope", "RMSE, e",
+                 *LAST, "error of q O, %", "100 / (2 id.)"]  # fmt: skip
+INDUCED_HEADER = ["case", "preset", *SHARED, "dipole R2", "slope", "RMSE, e Å", "polarizability slope", "RMSE, Å³",
+                  *LAST]  # fmt: skip
+
+
+def rows(
+    results: list[dict], controls: list[Control], cells: Callable[[list[dict]], list[str]], header: list[str]
+) -> list[str]:
+    """One row a control that has runs."""
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for control in controls:
+        found = [r for r in results if key(r) == (control.case, control.preset, control.cutoff, control.layers)]
+        if found:
+            lines.append("| " + " | ".join(cells(found)) + " |")
+    return lines
+
+
+def key(result: dict) -> tuple:
+    """What makes a row."""
+    return result["case"], result["preset"], result["cutoff"], result["layers"]
+
+
+def shared(found: list[dict]) -> list[str]:
+    """What both tables begin with."""
+    return [f"{found[0]['layers']} x {found[0]['cutoff']:g}", str(len(found)),
+            spread([r["training_seconds"] / 60 for r in found]), column(found, "energy", "rmse", 1000, 2),
+            column(found, "forces", "rmse", 1000)]  # fmt: skip
+
+
+def last(found: list[dict]) -> list[str]:
+    """The diagnostic."""
+    distant = [r["identifiability"] * r["forces"]["rmse"] for r in found]
+    return [spread(distant, 1000), spread([r["identifiability"] for r in found], 1, 2)]
+
+
+def column(found: list[dict], name: str, figure: str, scale: float = 1.0, digits: int = 1) -> str:
+    """A figure over seeds, or nothing where a case has no such label."""
+    return spread([r[name][figure] for r in found], scale, digits) if name in found[0] else "-"
+
+
+def charge_cells(found: list[dict]) -> list[str]:
+    """A row of the first table."""
+    by_element = [spread([r["charges"][z][n] for r in found], 1, 4) for z in ("8", "1") for n in (0, 1)]
+    born = [column(found, "born_effective_charges", figure, 1, 4) for figure in ("slope", "rmse")]
+    error = spread([charge_error(r) for r in found], 100)
+    mean = np.mean([r["identifiability"] for r in found])
+    cells = [found[0]["case"], *shared(found), *by_element, column(found, "dipole", "slope", 1, 4), *born, *last(found)]
+    return [*cells, error, f"{50 / mean:.1f}" if mean > 0.005 else "-"]
+
+
+def induced_cells(found: list[dict]) -> list[str]:
+    """A row of the second table."""
+    dipole = [column(found, "dipole", figure, 1, 4) for figure in ("r2", "slope", "rmse")]
+    alpha = [column(found, "polarizability", figure, 1, 3) for figure in ("slope", "rmse")]
+    return [found[0]["case"], found[0]["preset"], *shared(found), *dipole, *alpha, *last(found)]
+
+
+def charge_error(result: dict) -> float:
+    """|q / true - 1| of the mean charge of O."""
+    return abs(result["charges"]["8"][0] / TRUE[8] - 1)
+
+
+def verdict(results: list[dict]) -> list[str]:
+    """What the diagnostic says of the error of the charge, over all runs with known charges."""
+    if len(results) < 3:
+        return []
+    ratio, error = (np.array([f(r) for r in results]) for f in (itemgetter("identifiability"), charge_error))
+    within = int((2 * ratio * error <= 1).sum())
+    lines = [
+        f"Does identifiability tell which runs find the charges? With d = |q O / true - 1|, Spearman's rank correlation"
+        f" with d over {len(results)} runs is {spearmanr(ratio, error).statistic:.2f}; that of the force RMSE alone"
+        f" {spearmanr([r['forces']['rmse'] for r in results], error).statistic:.2f}, that of the reach alone"
+        f" {spearmanr([r['cutoff'] * r['layers'] for r in results], error).statistic:.2f}. d is below"
+        f" 1 / (2 identifiability) in {within} of them."
+    ]
+    for side, chosen in (("of 3 and more", ratio >= 3), ("of 1 to 3", (ratio >= 1) & (ratio < 3)), ("< 1", ratio < 1)):
+        if chosen.any():
+            lines.append(
+                f"Identifiability {side}: {chosen.sum()} runs, d median {100 * np.median(error[chosen]):.1f}, largest"
+                f" {100 * error[chosen].max():.1f} %."
+            )
+    return [" ".join(lines)]
+
+
+def main() -> None:
+    """Run what is asked for and write the table from all finished runs."""
+    given = arguments()
+    asked = [c for c in CHARGES + INDUCED if c.case in given.case and c.cutoff in given.cutoff]
+    for seed, control in product([] if given.table else given.seed, asked):
+        job = Job(control.preset, seed, given.output / f"{control.name}-{seed}")
+        data = given.path / control.case
+        settings = config(control, seed, data, job.folder, given.epochs)
+        run(job, settings, lambda best, control=control, data=data: measure(best, control, data / "test.xyz"))
+    results = [json.loads(path.read_text()) for path in sorted(given.output.glob("*/result.json"))]
+    print(write_table("known_charges", table(results, f"`{COMMAND} DATA --epochs {results[0]['epochs']}`"), results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Water in fields along a periodic axis: trained on energies and forces in the field, judged on the response to it.
+
+python benchmarks/water_in_field.py PATH                                  all runs, then the table
+python benchmarks/water_in_field.py PATH --preset sqe --seed 0            one run, resumable
+python benchmarks/water_in_field.py PATH --table                          the table of all finished runs
+
+PATH is the folder water_field_fireann (liquid_water_{train,val,test}.xyz, 162, 15 and 23 frames of 64 molecules in a
+periodic cube of 12.4 Å; Zhang & Jiang, Nat. Commun. 14, 6424 (2023)). What the files say, measured: all atoms lie in
+four planes across x, 3.1 Å apart, and all fields point along +x, 0.0007 to 0.59 V/Å; none is zero. By this symmetry
+forces along x and the dipole along x are what the field makes: forces of -0.73 e F on oxygen and 0.37 e F on hydrogen,
+so that the field has our sign, and a dipole of 0.974 times REF_polarizability_raw times F, which is against the field.
+Across x, the dipole is -0.42 e times the sum of the vectors from O to H of whole molecules, to 0.3-0.4 e Å, each
+component folded to within e times half the edge: dipoles have the other sign, E = E_0 + mu_file.F, and are turned.
+They are on no particular branch, so errors are counted modulo e times cell vectors. The polarizability is that of the
+whole cell. Five training frames have forces above 25 eV/Å.
+"""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from fields import Signs, arguments, benchmark, converted, figure, figures, store
+from harness import Job, spread
+from numpy.typing import NDArray
+
+from leyden.charges import Split
+from leyden.potential import Potential
+from leyden.properties import polarizability
+from leyden.spec import ModelSpec
+from leyden.storage import load
+from leyden.train.batch import Batch, Frame, collate
+from leyden.train.config import PRESETS, Config, DataSection, OptimizerSection
+from leyden.train.evaluate import evaluate
+from leyden.train.frames import frames_for
+from leyden.train.metrics import Parity
+
+MODELS = {
+    "split": PRESETS["split"],
+    "sqe": PRESETS["sqe"],
+    "sqe-dipoles": ModelSpec.model_validate({"charges": {"kind": "sqe", "dipoles": True}}),
+}
+"""Models whose charge moves along bonds: only these have a polarization on which a field along a periodic axis acts."""
+LABELS = {"field": "energies and forces"}
+SIGNS = Signs(field=1.0, dipole=-1.0)
+BATCH = 1
+
+
+def prepare(source: Path, folder: Path) -> tuple[dict[str, Path], dict[str, int]]:
+    """The three files, the number of frames in each, and of those left out."""
+    files, counts = {}, {"left out": 0}
+    for part in ("train", "val", "test"):
+        frames, wild = converted(source / f"liquid_water_{part}.xyz", SIGNS)
+        files[part], counts[part] = store(frames, folder / f"{part}.xyz"), len(frames)
+        counts["left out"] += wild
+    return files, counts
+
+
+def config(job: Job, labels: str, files: dict[str, Path], epochs: int) -> Config:
+    """Nothing else differs between models."""
+    return Config(
+        output=job.folder,
+        seed=job.seed,
+        data=DataSection(train=files["train"], validation=files["val"]),
+        model=MODELS[job.preset],
+        optimizer=OptimizerSection(epochs=epochs, batch_size=BATCH),
+    )
+
+
+def measure(best: Path, test: Path) -> dict:
+    """Errors of energies, forces, polarizations and, of charges that feel the field, polarizabilities."""
+    potential = load(best)
+    frames = frames_for(potential, test).frames
+    found = evaluate(potential, frames, 1)
+    forces = found.parities["forces"]
+    parities = (
+        found.parities | by_axis("forces", forces.reference, forces.predicted, "eV/Å") | polarization(potential, frames)
+    )
+    if not isinstance(potential.charges, Split):
+        parities["polarizability"] = polarizabilities(potential, frames)
+    every = np.ones(len(frames), dtype=bool)
+    return {"test": figures(replace(found, parities=parities), every) | {"frames": len(frames)}}
+
+
+def polarization(potential: Potential, frames: list[Frame]) -> dict[str, Parity]:
+    """Dipoles of the cell against the references, on the branch next to them."""
+    reference, predicted = [], []
+    for frame in frames:
+        batch, there = _ready(potential, frame), frame.labels.dipole[0].numpy()
+        with torch.no_grad():
+            given = potential(batch.system, batch.pairs).dipole[0].double().numpy()
+        cell = frame.system.cell[0].numpy()
+        reference.append(there)
+        predicted.append(given - np.round((given - there) @ np.linalg.inv(cell)) @ cell)
+    return by_axis("dipole", np.concatenate(reference), np.concatenate(predicted), "e Å")
+
+
+def polarizabilities(potential: Potential, frames: list[Frame]) -> Parity:
+    """dP/dF of the cell against the references."""
+    batches = [_ready(potential, frame) for frame in frames]
+    found = [polarizability(potential, batch.system, pairs=batch.pairs)[0].detach() for batch in batches]
+    pair = [frame.labels.polarizability[0] for frame in frames], found
+    reference, predicted = (torch.stack([t.double() for t in tensors]).numpy().ravel() for tensors in pair)
+    return Parity("polarizability", "Å^3", reference, predicted, np.repeat(np.arange(len(frames)), 9))
+
+
+def by_axis(name: str, reference: NDArray, predicted: NDArray, unit: str) -> dict[str, Parity]:
+    """Flat vectors along the field and across it, as properties of their own; frames are not told apart."""
+    pair = [np.reshape(values, (-1, 3)) for values in (reference, predicted)]
+    columns = {f"{name} along": slice(0, 1), f"{name} across": slice(1, 3)}
+    chosen = {key: [values[:, axes].ravel() for values in pair] for key, axes in columns.items()}
+    return {key: Parity(key, unit, *values, np.zeros(len(values[0]), int)) for key, values in chosen.items()}
+
+
+def _ready(potential: Potential, frame: Frame) -> Batch:
+    return collate([frame]).to(dtype=next(potential.parameters()).dtype)
+
+
+def table(results: list[dict], counts: dict[str, int], command: str) -> list[str]:
+    """Mean and standard deviation over seeds, one row a model."""
+    lines = ["# Planes of water in a field along a periodic axis", ""]
+    if results:
+        first = results[0]
+        lines += [f"{command}; {first['machine']}, {first['threads']} threads a run; {first['date']}", ""]
+    lines += [
+        "| model | seeds | minutes | E, meV/atom | F across / along, meV/Å | F along R2 | slope |"
+        " dipole across / along, e Å | dipole along R2 | slope | polarizability, Å³ | MAE |"
+        " isotropic R2 | slope | anisotropic R2 | slope |",
+        "|---" * 16 + "|",
+    ]
+    for name in MODELS:
+        rows = [r for r in results if r["preset"] == name]
+        if rows:
+            lines.append(f"| {name} | {len(rows)} | " + " | ".join(_cells(rows)) + " |")
+    return [
+        *lines,
+        "",
+        f"{counts['train']} training, {counts['val']} validation and {counts['test']} test frames, {counts['left out']}"
+        " left out for forces above 25 eV/Å; trained on energies and forces only. Along is the direction of the field,"
+        " in which forces and dipole are those that the field makes. Columns without another name are RMSE; dipoles are"
+        " compared on the branch next to the reference, where a guess has an RMSE of 3.6 e Å; R2 is the squared Pearson"
+        " correlation. Isotropic is a third of the trace, anisotropic the tensor without it. Charges of `split` feel no"
+        " field.",
+    ]
+
+
+def _cells(rows: list[dict]) -> list[str]:
+    cells = [spread([r["training_seconds"] / 60 for r in rows]), figure(rows, ("test", "energy", "rmse"), 1000, 2)]
+    for name, scale, digits in (("forces", 1000, 1), ("dipole", 1, 3)):
+        sides = (figure(rows, ("test", f"{name} {side}", "rmse"), scale, digits) for side in ("across", "along"))
+        cells.append(" / ".join(sides))
+        cells += [figure(rows, ("test", f"{name} along", what), 1, 4) for what in ("r2", "slope")]
+    cells += [figure(rows, ("test", "polarizability", what), 1, 2) for what in ("rmse", "mae")]
+    cells += [
+        figure(rows, ("test", part, what), 1, 4) for part in ("isotropic", "anisotropic") for what in ("r2", "slope")
+    ]
+    return cells
+
+
+def main() -> None:
+    """Run what is asked for and write the table from all finished runs."""
+    given = arguments(__doc__, list(MODELS), list(LABELS), 10, Path("runs/water_in_field"))
+    files, counts = prepare(given.path, given.output / "data")
+    benchmark(
+        "water_in_field",
+        given,
+        partial(config, files=files, epochs=given.epochs),
+        partial(measure, test=files["test"]),
+        partial(table, counts=counts, command=f"`benchmarks/water_in_field.py PATH --epochs {given.epochs}`"),
+    )
+
+
+if __name__ == "__main__":
+    main()
