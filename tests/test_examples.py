@@ -65,8 +65,8 @@ def test_every_example_is_run() -> None:
 def test_charge_models() -> None:
     """The figures of docs/charge_models.md."""
     printed = run("charge_models.py")
-    assert "SplitChargeEquilibration   +0.000   +0.000    0.000      1.09" in printed
-    assert "Equilibration              +0.094   -0.123" in printed
+    assert "SplitChargeEquilibration           +0.000   +0.000    0.000      1.09" in printed
+    assert "Equilibration                      +0.094   -0.123" in printed
     assert "Mixture, equal levels" in printed and "+0.000 eV above H and H+" in printed
     assert "Response: dipole of HF -0.329 e Å, -dE/dfield -0.259 e Å" in printed
 

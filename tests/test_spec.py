@@ -56,10 +56,14 @@ def test_every_field_survives_building() -> None:
 
 
 OTHERS = [
-    SplitSpec(dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, formal={8: -1.0}, self_interaction=False, hidden=3),
+    SplitSpec(
+        dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, formal={8: -1.0}, self_interaction=False, scale=1.2, hidden=3
+    ),
     EquilibrationSpec(dipoles=True, width=0.6, hidden=3, solver=SolverSpec(tolerance=1e-6, iterations=50)),
     SpinEquilibrationSpec(width=0.6, hidden=3, solver=SolverSpec(iterations=50)),
-    SplitChargeEquilibrationSpec(width=0.6, formal={1: 0.5}, hidden=3, solver=SolverSpec(unconverged="report")),
+    SplitChargeEquilibrationSpec(
+        dipoles=True, width=0.6, formal={1: 0.5}, hidden=3, solver=SolverSpec(unconverged="report")
+    ),
     ResponseSpec(dipoles=True, width=0.6, receivers=(0.9,), hidden=3, solver=SolverSpec(iterations=50)),
     SymmetricResponseSpec(dipoles=True, width=0.6, hidden=3, solver=SolverSpec(iterations=50)),
     UnrolledSpec(dipoles=True, width=0.6, receivers=(0.9,), steps=3, hidden=3),

@@ -84,7 +84,9 @@ class Potential(nn.Module):
         assert charges is not None
         if not isinstance(charges, Bonded):
             field.require_open(
-                system, "turn the field, or take a model whose charge moves along bonds, preset 'split' or 'sqe'"
+                system,
+                "turn the field, set pbc to False along it, or take a model whose charge moves along bonds, preset"
+                " 'split' or 'sqe'",
             )
         bound, external = self.coulomb.bind(system, charges.basis), field.external(system, charges.basis)
         macroscopic = Macroscopic.of(system, charges.permittivity)

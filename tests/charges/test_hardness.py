@@ -72,7 +72,7 @@ def test_at_fixed_spins() -> None:
 def test_of_split_charges() -> None:
     """As of charge equilibration with the same weights: the energy of the bonds is no part of it."""
     bonds, anywhere = potential(SplitChargeEquilibration), potential(Equilibration)
-    anywhere.charges.hardness.load_state_dict(bonds.charges.hardness.state_dict())
+    anywhere.charges.hardness.load_state_dict(bonds.charges.quadratic.hardness.state_dict())
     anywhere.backbone.load_state_dict(bonds.backbone.state_dict())
     close(bonds(batch()).solution.hardness, anywhere(batch()).solution.hardness, 1e-12)
 

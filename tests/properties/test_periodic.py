@@ -10,7 +10,7 @@ from ase import Atoms
 from torch import Tensor
 
 from leyden import segment
-from leyden.charges import Equilibration, Local, Split
+from leyden.charges import Equilibration, Local, Split, SplitChargeEquilibration
 from leyden.charges.model import ChargeModel
 from leyden.checks import InputError
 from leyden.density import GaussianBasis
@@ -35,6 +35,10 @@ def shifted(lmax: int = 0) -> Potential:
 
 def split(lmax: int = 0) -> Potential:
     return assembled(lambda c, e: Split(c, e, GaussianBasis(0.6, lmax), FORMAL, hidden=4))
+
+
+def bonded(lmax: int = 0) -> Potential:
+    return assembled(lambda c, e: SplitChargeEquilibration(c, e, GaussianBasis(0.6, lmax), FORMAL, 4))
 
 
 def born(potential: Potential, atoms: Atoms) -> Tensor:
@@ -119,26 +123,28 @@ def test_a_shift_by_nothing_changes_nothing() -> None:
     assert (other - own).abs().max() > 0.05
 
 
-@pytest.mark.parametrize("make", [free, shifted, split])
+@pytest.mark.parametrize("make", [free, shifted, split, bonded])
 @pytest.mark.parametrize("lmax", [0, 1])
 def test_images_and_supercells(make: Callable[[int], Potential], lmax: int) -> None:
     """An atom may be given by any of its images, and a cell twice; the cell is smaller than the cutoff."""
     potential, here = make(lmax), born(make(lmax), SALT)
     moved = SALT.copy()
     moved.positions += [[1], [-2], [0]] * SALT.cell[1] - [[0], [0], [1]] * SALT.cell[2]
-    close(born(potential, moved), here, 1e-12)
-    close(born(potential, SALT.repeat((2, 1, 2)))[:3], here, 1e-12)
+    tolerance = 1e-8 if make is bonded else 1e-12
+    close(born(potential, moved), here, tolerance)
+    close(born(potential, SALT.repeat((2, 1, 2)))[:3], here, tolerance)
     assert here.abs().max() > 0.1
 
 
-@pytest.mark.parametrize("make", [shifted, split])
+@pytest.mark.parametrize("make", [shifted, split, bonded])
 def test_they_sum_to_the_charge(make: Callable[[], Potential]) -> None:
     """The acoustic sum rule, structure by structure; each as it is alone."""
     system = System.from_ase([SALT, SALT.repeat((2, 1, 1)), SLAB], charge=[1, -2, 0])
     found = born_charges(make(), system)
     total = system.charge[:, None, None] * torch.eye(3, dtype=torch.float64)
-    close(segment.total(found, system.index, 3), total, 1e-12)
-    close(found, torch.cat([born_charges(make(), one) for one in system.split()]), 1e-12)
+    tolerance = 1e-8 if make is bonded else 1e-12
+    close(segment.total(found, system.index, 3), total, tolerance)
+    close(found, torch.cat([born_charges(make(), one) for one in system.split()]), tolerance)
 
 
 @pytest.mark.parametrize("make", [shifted, split])
@@ -156,9 +162,10 @@ def test_a_slab_is_open_along_its_normal(make: Callable[[], Potential]) -> None:
     close(along @ born(potential, stack), along @ found, 1e-12)
 
 
-def test_derivatives_by_weights() -> None:
+@pytest.mark.parametrize("make", [shifted, split, bonded])
+def test_derivatives_by_weights(make: Callable[[int], Potential]) -> None:
     """For training on Born charges of crystals."""
-    potential, system = shifted(1), System.from_ase(SALT, charge=1)
+    potential, system = make(1), System.from_ase(SALT, charge=1)
     weights = [w for w in potential.parameters() if w.requires_grad]
     steps = [random(n, *w.shape) for n, w in enumerate(weights)]
     loss = born_charges(potential, system, create_graph=True).square().sum()

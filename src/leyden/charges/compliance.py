@@ -59,7 +59,7 @@ class SplitChargeEquilibration(Bonded):
         inverse = Curvature(bonded.curved, _unchanged, bonded.everything, bonded.rows, settings, self.trained)
         with torch.no_grad():
             start = bonded.nothing if problem.start is None else bonded.variables(problem.start)
-        found = stationary(bonded.force, inverse, start)
+        found = stationary(bonded.force, inverse, start, max(1, problem.solving.order - 2))
         return replace(found, density=bonded.density(found.density), hardness=bonded.hardness[:, 0, 0].detach())
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:

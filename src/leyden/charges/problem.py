@@ -33,7 +33,7 @@ class Solving:
 
     report: structures for which it is not found are only reported, whatever the settings of the model; direct: atoms
     feel no potential, so that nothing is solved; stability: Solution.radius is differentiable; order: derivatives that
-    it has, 1 for forces, 2 to train them and for Born charges, 3 to train these.
+    its energy has, 1 for forces, 2 to train them and for Born charges, 3 to train these, 4 in crystals.
     """
 
     report: bool = False

@@ -186,7 +186,8 @@ def _input(system: System, name: str) -> object:
     value = getattr(system, name)
     if value is None:
         return None
-    return [None if math.isnan(x) else x for x in value.flatten().tolist()]
+    plain = value[0].tolist()
+    return [None if math.isnan(x) else x for x in plain] if isinstance(plain, list) else plain
 
 
 def _record(

@@ -63,7 +63,6 @@ def dielectric_constant(dipoles: Array, volume: float, temperature: float, eps_i
 
 
 def _warning(samples: float, frames: int) -> str:
-    return (
-        f"expected {FEW:.0f} independent dipoles or more, got about {samples:.1f} in {frames} frames: value and error"
-        " are not to be trusted; simulate longer."
-    )
+    few = f"expected {FEW:.0f} independent dipoles or more, got about {samples:.1f} in {frames} frames"
+    grows = f"expected an error that no longer grows with the length of blocks, got one that does in {frames} frames"
+    return f"{few if samples < FEW else grows}: value and error are not to be trusted; simulate longer."

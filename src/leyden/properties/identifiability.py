@@ -44,7 +44,7 @@ def distant_forces(potential: Potential, system: System, reach: float) -> Tensor
     sites = Sites.of(moving, basis)
     close = PairSum(sites, ClosePairs(moving, reach), Interaction(points=basis.narrowest == 0.0))
     energy = potential.coulomb.bind(moving, basis).energy(density) - close.energy(sites.coefficients(density))
-    return -torch.autograd.grad(energy.sum(), positions)[0]
+    return -torch.autograd.grad(energy.sum() / potential.charges.permittivity, positions)[0]
 
 
 def identifiability(potential: Potential, system: System, reference: Tensor, reach: float) -> float:

@@ -40,7 +40,8 @@ def periodic_born_charges(
     probe = torch.zeros_like(system.field, requires_grad=True)
     moving = replace(system, positions=positions)
     graph = Graph.of(moving, pairs, probe)
-    problem = potential.problem(moving, potential.backbone(graph), graph)
+    with potential.asked(order=4 if create_graph else 3):
+        problem = potential.problem(moving, potential.backbone(graph), graph)
     polarization = charges.polarization(problem, charges.solve(problem).density)
     flow = _carried(polarization.flows, positions, probe, create_graph)
     if polarization.share is not None:

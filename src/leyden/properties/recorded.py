@@ -18,8 +18,8 @@ from leyden.properties.trajectory import Trajectory
 from leyden.properties.wavenumber import Array
 from leyden.system import System
 
-ATOMS = 2000
-"""Atoms that a model evaluates at a time."""
+ATOMS = 400
+"""Atoms that a model evaluates at a time: periodic Born charges of 2000 would take 6 GB."""
 
 Watch = Callable[[Iterable[Array], str, int], Iterable[Array]]
 """Passes items on, with a title and their number: a progress bar."""

@@ -83,10 +83,10 @@ class Curvature(Inverse):
         return Curvature(self.matrix, self.precondition, self.plane, self.rows, self.settings)
 
 
-def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Tensor) -> Solution:
+def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Tensor, times: int = 1) -> Solution:
     """Where the force a + A p (N, dim), differentiable in p and in all that it depends on, is normal to the plane.
 
-    Starts at a density (N, dim) and gives the solution the derivatives of the root. Raises Unconverged.
+    Starts at a density (N, dim) and gives the solution so many derivatives of the root. Raises Unconverged.
     """
     plane, rows, settings = inverse.plane, inverse.rows, inverse.settings
     with torch.no_grad():
@@ -111,7 +111,8 @@ def stationary(force: Callable[[Tensor], Tensor], inverse: Curvature, start: Ten
     if settings.unconverged == "raise":
         solution.require()
     inverse.floor = 2.0 * torch.maximum(residual, 0.01 * target)
-    return replace(solution, density=reattached(density, lambda _: plane.tangent(left), inverse))
+    first = reattached(density, lambda _: plane.tangent(left), inverse)
+    return replace(solution, density=reattached(first, lambda p: plane.tangent(force(p)), inverse, times - 1))
 
 
 def require_derivatives(residual: Tensor, tolerance: Tensor, size: Tensor, settings: Settings) -> None:
