@@ -32,8 +32,8 @@ STATE_KEYS = (*CHARGE_KEYS, *SPIN_KEYS, *FIELD_KEYS, DISPLACEMENT_KEY)
 NEEDS = {
     "stress": "a structure that is periodic along three axes",
     "charges": "a model with charges",
-    "dipole": "an open structure and a model with charges",
-    "polarizability": "an open structure and a model with charges",
+    "dipole": "an open structure and a model with charges, or one whose charge moves along bonds",
+    "polarizability": "an open structure and a model with charges, or one whose charge moves along bonds",
     "born_effective_charges": "a model with charges",
     "dielectric_tensor": "a structure that is periodic along three axes and a model with charges",
 }
@@ -103,7 +103,7 @@ class LeydenCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(found.stress[0].cpu().double().numpy())
         if output.charges is not None and output.dipole is not None:
             self.results["charges"] = output.charges.cpu().double().numpy()
-            if not system.pbc.any():
+            if self._answers(system):
                 self.results["dipole"] = output.dipole[0].cpu().double().numpy()
         if "charges" in self.results:
             self.results |= self._derived(system, properties)
@@ -116,12 +116,15 @@ class LeydenCalculator(Calculator):
         found = {}
         if "born_effective_charges" in properties:
             found["born_effective_charges"] = born_charges(self.potential, system)
-        answers = isinstance(self.potential.charges, Bonded) or not system.pbc.any()
-        if "polarizability" in properties and answers:
+        if "polarizability" in properties and self._answers(system):
             found["polarizability"] = polarizability(self.potential, system)[0]
         if "dielectric_tensor" in properties and system.pbc.all():
             found["dielectric_tensor"] = dielectric_tensor(self.potential, system)[0]
         return {name: value.cpu().double().numpy() for name, value in found.items()}
+
+    def _answers(self, system: System) -> bool:
+        """Whether there is a polarization on which fields act: in crystals, where charge moves along bonds."""
+        return isinstance(self.potential.charges, Bonded) or not bool(system.pbc.any())
 
     def system(self, atoms: Atoms) -> System:
         """A structure as the potential takes it. Raises InputError for a total charge that the model demands."""

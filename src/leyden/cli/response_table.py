@@ -93,7 +93,9 @@ def _dipole(found: ElectricalProperties) -> Iterator[Row]:
     if found.dipole is None or found.charges is None or centred is None:
         return
     about = [("dipole about the origin", "", found.dipole)]
-    if abs(found.charges.sum().item()) > NEUTRAL:
+    if bool(found.system.pbc.any()):
+        about = [("polarization of the cell,", "  modulo e times its vectors", found.dipole)]
+    elif abs(found.charges.sum().item()) > NEUTRAL:
         about.append(("dipole about the centre", "  of nuclear charge", centred))
     for first, second, moment in about:
         yield first, _numbers(moment), "e Å", ""

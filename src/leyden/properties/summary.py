@@ -13,7 +13,7 @@ from torch import Tensor
 
 from leyden.charges.model import Bonded, ChargeModel, Polarized
 from leyden.checks import InputError, nearest, require
-from leyden.density.moments import dipole, quadrupole
+from leyden.density.moments import quadrupole
 from leyden.derivatives import forces
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
@@ -42,7 +42,8 @@ OF_ENERGY = ("chemical_potential", "hardness")
 class ElectricalProperties:
     """Of one structure; None where it was not asked for, or where `absent` says why there is none.
 
-    charges (N,) e; dipole (3,) e Å and quadrupole (3, 3) e Å^2, traceless, of the density about the origin;
+    charges (N,) e; dipole (3,) e Å and quadrupole (3, 3) e Å^2, traceless, of the density about the origin, in periodic
+    structures the polarization of the cell, on the branch of the given images;
     polarizability (3, 3) Å^3; born_effective_charges (N, 3, 3) e, row = polarization; chemical_potential (), eV/e;
     hardness (), eV/e^2. Of crystals with fixed ions: electronic_dielectric_tensor (3, 3) and piezoelectric_tensor (3,
     3, 3) e/Å^2; with ions that follow a field or a strain: static_dielectric_tensor and relaxed_piezoelectric_tensor.
@@ -148,7 +149,7 @@ def _values(potential: Potential, system: System, wanted: Sequence[str]) -> dict
         density, basis = first.output.density, potential.charges.basis
         offered |= {
             "charges": lambda: basis.atomic(density)[:, 0],
-            "dipole": lambda: dipole(density, system, basis),
+            "dipole": lambda: first.output.dipole,
             "quadrupole": lambda: quadrupole(density, system, basis),
         }
     return {name: value for name in wanted if (value := offered[name]()) is not None}
@@ -160,7 +161,7 @@ def _none(name: str, charges: ChargeModel | None, periodic: bool) -> str | None:
         return None
     if charges is None:
         return "a short-range model has no charges; train one with the preset 'les'"
-    if periodic and name in ("dipole", "quadrupole"):
+    if periodic and (name == "quadrupole" or (name == "dipole" and not isinstance(charges, Bonded))):
         return "that of a periodic structure depends on the cell that is chosen"
     if periodic and name == "polarizability" and not isinstance(charges, Bonded):
         return "along periodic axes a uniform field is no potential"
