@@ -20,27 +20,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from fields import Signs, arguments, benchmark, converted, figure, figures, store
 from harness import Job, spread
 from numpy.typing import NDArray
 
-from leyden.charges import Split
-from leyden.potential import Potential
-from leyden.properties import polarizability
-from leyden.spec import ModelSpec
 from leyden.storage import load
-from leyden.train.batch import Batch, Frame, collate
 from leyden.train.config import PRESETS, Config, DataSection, OptimizerSection
 from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 from leyden.train.metrics import Parity
 
-MODELS = {
-    "split": PRESETS["split"],
-    "sqe": PRESETS["sqe"],
-    "sqe-dipoles": ModelSpec.model_validate({"charges": {"kind": "sqe", "dipoles": True}}),
-}
+MODELS = {name: PRESETS[name] for name in ("split", "sqe", "sqe-multipole")}
 """Models whose charge moves along bonds: only these have a polarization on which a field along a periodic axis acts."""
 LABELS = {"field": "energies and forces"}
 SIGNS = Signs(field=1.0, dipole=-1.0)
@@ -73,36 +63,11 @@ def measure(best: Path, test: Path) -> dict:
     potential = load(best)
     frames = frames_for(potential, test).frames
     found = evaluate(potential, frames, 1)
-    forces = found.parities["forces"]
-    parities = (
-        found.parities | by_axis("forces", forces.reference, forces.predicted, "eV/Å") | polarization(potential, frames)
-    )
-    if not isinstance(potential.charges, Split):
-        parities["polarizability"] = polarizabilities(potential, frames)
+    parities = dict(found.parities)
+    for name, unit in (("forces", "eV/Å"), ("dipole", "e Å")):
+        parities |= by_axis(name, parities[name].reference, parities[name].predicted, unit)
     every = np.ones(len(frames), dtype=bool)
     return {"test": figures(replace(found, parities=parities), every) | {"frames": len(frames)}}
-
-
-def polarization(potential: Potential, frames: list[Frame]) -> dict[str, Parity]:
-    """Dipoles of the cell against the references, on the branch next to them."""
-    reference, predicted = [], []
-    for frame in frames:
-        batch, there = _ready(potential, frame), frame.labels.dipole[0].numpy()
-        with torch.no_grad():
-            given = potential(batch.system, batch.pairs).dipole[0].double().numpy()
-        cell = frame.system.cell[0].numpy()
-        reference.append(there)
-        predicted.append(given - np.round((given - there) @ np.linalg.inv(cell)) @ cell)
-    return by_axis("dipole", np.concatenate(reference), np.concatenate(predicted), "e Å")
-
-
-def polarizabilities(potential: Potential, frames: list[Frame]) -> Parity:
-    """dP/dF of the cell against the references."""
-    batches = [_ready(potential, frame) for frame in frames]
-    found = [polarizability(potential, batch.system, pairs=batch.pairs)[0].detach() for batch in batches]
-    pair = [frame.labels.polarizability[0] for frame in frames], found
-    reference, predicted = (torch.stack([t.double() for t in tensors]).numpy().ravel() for tensors in pair)
-    return Parity("polarizability", "Å^3", reference, predicted, np.repeat(np.arange(len(frames)), 9))
 
 
 def by_axis(name: str, reference: NDArray, predicted: NDArray, unit: str) -> dict[str, Parity]:
@@ -111,10 +76,6 @@ def by_axis(name: str, reference: NDArray, predicted: NDArray, unit: str) -> dic
     columns = {f"{name} along": slice(0, 1), f"{name} across": slice(1, 3)}
     chosen = {key: [values[:, axes].ravel() for values in pair] for key, axes in columns.items()}
     return {key: Parity(key, unit, *values, np.zeros(len(values[0]), int)) for key, values in chosen.items()}
-
-
-def _ready(potential: Potential, frame: Frame) -> Batch:
-    return collate([frame]).to(dtype=next(potential.parameters()).dtype)
 
 
 def table(results: list[dict], counts: dict[str, int], command: str) -> list[str]:
