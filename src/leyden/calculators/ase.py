@@ -1,9 +1,9 @@
 """ASE calculator: energy, free_energy, forces, stress, charges, dipole, born_effective_charges, dielectric_tensor, by
 ASE's names, and E_short, E_long, polarizability.
 
-Units are ASE's (eV, Å, e); free_energy equals energy. Of open structures only: dipole in e Å about the origin. Born
-charges are (N, 3, 3), row = polarization; the polarizability is (3, 3) in Å^3; the dielectric tensor that of fixed
-nuclei.
+Units are ASE's (eV, Å, e); free_energy equals energy. The dipole, in e Å about the origin, and the polarizability, (3,
+3) in Å^3, are those of open structures, or of models whose charge moves along bonds. Born charges are (N, 3, 3), row =
+polarization; the dielectric tensor is that of fixed nuclei.
 """
 
 from collections.abc import Sequence

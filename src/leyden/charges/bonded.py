@@ -78,7 +78,7 @@ class BondedEnergy:
 
     def variables(self, density: Tensor) -> Tensor:
         """x (B + 3 N, 1) that belongs to a density: with the s that cost least in its potential."""
-        return torch.cat([self._lowest(density)[0], density[:, 1:].reshape(-1, 1)])
+        return torch.cat([self._lowest(density, self._potential(density))[0], density[:, 1:].reshape(-1, 1)])
 
     def force(self, x: Tensor) -> Tensor:
         """dE/dx."""
@@ -96,10 +96,10 @@ class BondedEnergy:
     def energy(self, density: Tensor) -> Tensor:
         """E without <p|V|p> / 2 and <p|v_ext>, (S,) eV: at the solution, and to first order about it."""
         rows, macroscopic = Rows(self.system.index, self.system.count), self.macroscopic
-        potential = self._potential(density)[:, :1]
-        s, field = self._lowest(density)
+        potential = self._potential(density)
+        s, field = self._lowest(density, potential)
         own = rows.dot(density, self.chi + 0.5 * torch.einsum("nab,nb->na", self.hardness, density))
-        out = own - rows.dot(density[:, :1] - self.initial, potential)
+        out = own - rows.dot(density[:, :1] - self.initial, potential[:, :1])
         out = out - 0.5 * STIFFNESS * Rows(self.owner, rows.count).dot(s, s)
         if macroscopic is None or field is None:
             return out
@@ -107,7 +107,8 @@ class BondedEnergy:
 
     def rest(self, density: Tensor) -> Tensor:
         """sum_i mu_i - sum_b t_b r_b, (S, 3) e Å."""
-        return self._along(-self.root * self._lowest(density)[0]) + self._dipoles(density)
+        s, _ = self._lowest(density, self._potential(density))
+        return self._along(-self.root * s) + self._dipoles(density)
 
     def _moved(self, x: Tensor) -> Tensor:
         """p - p0 of variables."""
@@ -117,27 +118,30 @@ class BondedEnergy:
 
     def _slope(self, x: Tensor, potential: Tensor, field: Tensor | None) -> Tensor:
         """dE/dx where p feels a potential (N, dim) and P a field (S, 3)."""
-        drop, force = self.bonds.difference(potential[:, :1]), potential[:, 1:]
-        if field is not None:
-            drop = drop + (self.bonds.vectors * field[self.owner]).sum(1, keepdim=True)
-            force = force - field[self.system.index] if force.shape[1] else force
+        drop, force = self._drop(potential, field), potential[:, 1:]
+        if field is not None and force.shape[1]:
+            force = force - field[self.system.index]
         return torch.cat([STIFFNESS * x[: len(self.root)] + self.root * drop, force.reshape(-1, 1)])
+
+    def _drop(self, potential: Tensor, field: Tensor | None) -> Tensor:
+        """T^T v + r.F along each bond, (B, 1)."""
+        drop = self.bonds.difference(potential[:, :1])
+        return drop if field is None else drop + (self.bonds.vectors * field[self.owner]).sum(1, keepdim=True)
 
     def _potential(self, density: Tensor) -> Tensor:
         own = self.chi + torch.einsum("nab,nb->na", self.hardness, density)
         return own + self.external + self.coulomb.apply(density)
 
-    def _lowest(self, density: Tensor) -> tuple[Tensor, Tensor | None]:
-        """s (B, 1) that cost least in the potential of a density, and F (S, 3)."""
-        drop, compliance = self.bonds.difference(self._potential(density)[:, :1]), self.root * self.root / STIFFNESS
-        macroscopic, vectors = self.macroscopic, self.bonds.vectors
-        if macroscopic is None:
-            return -self.root * drop / STIFFNESS, None
-        each = compliance[:, :, None] * vectors[:, :, None] * vectors[:, None, :]
-        susceptibility = segment.total(each, self.owner, self.system.count)
-        field = macroscopic.response(self._frozen(density) + self._along(compliance * drop), susceptibility)
-        drop = drop + (vectors * field[self.owner]).sum(1, keepdim=True)
-        return -self.root * drop / STIFFNESS, field
+    def _lowest(self, density: Tensor, potential: Tensor) -> tuple[Tensor, Tensor | None]:
+        """s (B, 1) that cost least in the potential (N, dim) of a density, and F (S, 3)."""
+        field, vectors = None, self.bonds.vectors
+        if self.macroscopic is not None:
+            compliance = self.root * self.root / STIFFNESS
+            each = compliance[:, :, None] * vectors[:, :, None] * vectors[:, None, :]
+            susceptibility = segment.total(each, self.owner, self.system.count)
+            without = self._frozen(density) + self._along(compliance * self._drop(potential, None))
+            field = self.macroscopic.response(without, susceptibility)
+        return -self.root * self._drop(potential, field) / STIFFNESS, field
 
     def _polarized(self, x: Tensor) -> Tensor:
         """sum_i mu_i - sum_b t_b r_b of variables, (S, 3)."""

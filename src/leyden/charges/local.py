@@ -67,11 +67,6 @@ class Local(Polarized):
         self.softness = Invariant(channels.scalars, hidden, torch.zeros_like(chi)) if mode == "softness" else None
         self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
 
-    @property
-    def permittivity(self) -> float:
-        """scale^2."""
-        return self.scale**2
-
     def solve(self, problem: Problem) -> Solution:
         """Read the density from the features and shift it onto the total charge."""
         problem.require_closed("charges.Local")

@@ -16,11 +16,13 @@ class ChargeModel(nn.Module, ABC):
     """Subclasses set the basis of the density."""
 
     basis: GaussianBasis
+    scale: float = 1.0
+    """Charge over latent charge; 1 for a model whose density answers to fields."""
 
     @property
     def permittivity(self) -> float:
-        """eps_inf of electrons that the density leaves out: what charges feel of each other is V over that."""
-        return 1.0
+        """eps_inf of electrons that the density leaves out, scale^2: what charges feel of each other is V over that."""
+        return self.scale**2
 
     @property
     def trained(self) -> bool:

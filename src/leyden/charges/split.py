@@ -61,11 +61,6 @@ class Split(Bonded):
         self.transfer = Pair(channels.scalars, hidden, INITIAL_TRANSFER * (chi[None, :] - chi[:, None]))
         self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
 
-    @property
-    def permittivity(self) -> float:
-        """scale^2."""
-        return self.scale**2
-
     def solve(self, problem: Problem) -> Solution:
         """Read the transfers, and the dipoles, from the features."""
         problem.require_closed("charges.Split")

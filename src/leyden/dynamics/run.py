@@ -1,6 +1,5 @@
 """NVE and NVT molecular dynamics by ASE, with a trajectory that carries charges, and a state file to resume from."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import read, write
+from ase.io import write
 from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
@@ -18,15 +17,11 @@ from ase.md.verlet import VelocityVerlet
 from leyden.calculators import LeydenCalculator
 from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
+from leyden.dynamics.inputs import keep_inputs
 from leyden.dynamics.state import State
 from leyden.solve import Unconverged
-from leyden.system import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS, System
+from leyden.system import DISPLACEMENT_KEY, FIELD_KEYS
 
-INPUTS = {
-    "charge": (CHARGE_KEYS, " e"), "spin": (SPIN_KEYS, ""), "field": (FIELD_KEYS, " V/Å"),
-    "displacement": ((DISPLACEMENT_KEY,), " V/Å"),
-}  # fmt: skip
-"""What a resumed run keeps, as a System names it, the keys of info, and the unit."""
 ARRAYS = (*FIELD_KEYS, DISPLACEMENT_KEY)
 
 
@@ -146,7 +141,7 @@ def _resumed(atoms: Atoms, generator: np.random.RandomState, trajectory: Path) -
             f"{trajectory}: expected the trajectory of the run to resume, {state.trajectory_bytes} bytes or more,"
             f" got {size}; put it back, or run without --resume to another output."
         )
-    _keep_inputs(atoms, trajectory)
+    keep_inputs(atoms, trajectory)
     atoms.positions = state.positions
     atoms.set_momenta(state.momenta)
     kind, keys, position, has_gauss, gauss = (
@@ -156,38 +151,6 @@ def _resumed(atoms: Atoms, generator: np.random.RandomState, trajectory: Path) -
     with trajectory.open("r+b") as file:
         file.truncate(state.trajectory_bytes)
     return state
-
-
-def _keep_inputs(atoms: Atoms, trajectory: Path) -> None:
-    """Take charge, spin and field from the first frame of the run; what is given of them has to be the same."""
-    try:
-        frame = read(trajectory, index=0, format="extxyz")
-    except (OSError, ValueError, KeyError, IndexError):
-        raise InputError(
-            f"{trajectory}: expected the trajectory of the run to resume, got another file; put it back, or run without"
-            " --resume to another output."
-        ) from None
-    assert isinstance(frame, Atoms)
-    for keys, _ in INPUTS.values():
-        if not any(key in atoms.info for key in keys):
-            atoms.info |= {key: frame.info[key] for key in keys if key in frame.info}
-    before, given = System.from_ase(frame), System.from_ase(atoms)
-    for name, (keys, unit) in INPUTS.items():
-        kept, new = (_input(system, name) for system in (before, given))
-        if kept != new:
-            raise InputError(
-                f"{keys[0]}: expected the {name} of the run to resume, {kept}{unit}, got {new}{unit}; leave it out,"
-                " or run without --resume to another output."
-            )
-
-
-def _input(system: System, name: str) -> object:
-    """An input of a single structure as plain data, None for what is not held."""
-    value = getattr(system, name)
-    if value is None:
-        return None
-    plain = value[0].tolist()
-    return [None if math.isnan(x) else x for x in plain] if isinstance(plain, list) else plain
 
 
 def _record(

@@ -6,7 +6,10 @@ from torch import Tensor
 from leyden.properties.summary import OF_CRYSTALS, ElectricalProperties
 
 ATOMS = ("charges", "born_effective_charges")
-STRUCTURE = ("dipole", "quadrupole", "polarizability", "chemical_potential")
+STRUCTURE = {name: f"REF_{name}" for name in ("dipole", "quadrupole", "polarizability", "chemical_potential")} | {
+    name: name for name in ("hardness", *OF_CRYSTALS)
+}
+"""Keys of info: labels, and what goes under its own name."""
 
 
 def labelled(found: ElectricalProperties) -> Atoms:
@@ -18,12 +21,8 @@ def labelled(found: ElectricalProperties) -> Atoms:
         if name in values:
             value = values[name].cpu().double().numpy()
             atoms.arrays[f"REF_{name}"] = value.reshape(len(atoms), -1) if value.ndim > 1 else value
-    for name in STRUCTURE:
+    for name, key in STRUCTURE.items():
         if name in values:
             value = values[name].cpu().double().numpy()
-            atoms.info[f"REF_{name}"] = value.flatten() if value.ndim > 0 else value.item()
-    for name in ("hardness", *OF_CRYSTALS):
-        if name in values:
-            value = values[name].cpu().double().numpy()
-            atoms.info[name] = value.flatten() if value.ndim > 0 else value.item()
+            atoms.info[key] = value.flatten() if value.ndim > 0 else value.item()
     return atoms

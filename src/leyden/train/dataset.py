@@ -9,10 +9,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from leyden.baseline import Baseline
-from leyden.charges import Local, Split
 from leyden.charges.model import ChargeModel, cyclic, solved
 from leyden.checks import InputError, require
 from leyden.potential import Potential
+from leyden.properties.dielectric import FIELDLESS
 from leyden.spec import PotentialSpec
 from leyden.train.compared import COMPARED
 from leyden.train.config import Config
@@ -182,7 +182,7 @@ def _check_defined(name: str, frames: Sequence[Frame], charges: ChargeModel | No
 
 def _check_polarizable(charges: ChargeModel | None, direct_epochs: int) -> None:
     require(
-        not isinstance(charges, Local | Split),
+        not isinstance(charges, FIELDLESS),
         f"loss.polarizability: expected a model whose charges feel a field, got {type(charges).__name__}, whose"
         " polarizability is exactly zero; set it to 0, or take the preset 'polarizable' or 'sqe-multipole'.",
     )

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from leyden import segment
-from leyden.charges import Local, Split
 from leyden.charges.model import Bonded, ChargeModel, Polarized
 from leyden.neighbors import NeighborList
 from leyden.potential import Potential
 from leyden.properties import born_charges, polarizability
+from leyden.properties.dielectric import FIELDLESS
 from leyden.system import System
 from leyden.train.batch import Batch
 
@@ -43,7 +43,7 @@ def defined(name: str, charges: ChargeModel | None, system: System) -> Tensor:
     along bonds, and Born charges where it belongs to the surroundings of atoms. A model whose charges feel no field has
     no polarizability."""
     everywhere = torch.ones_like(system.charge, dtype=torch.bool)
-    if charges is None or (name == "polarizability" and isinstance(charges, Local | Split)):
+    if charges is None or (name == "polarizability" and isinstance(charges, FIELDLESS)):
         return ~everywhere
     if isinstance(charges, Bonded) or (name == "born_effective_charges" and isinstance(charges, Polarized)):
         return everywhere

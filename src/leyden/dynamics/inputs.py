@@ -1,0 +1,48 @@
+"""What a resumed run keeps of the run before: charge, spin, and the fields that are held."""
+
+import math
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import read
+
+from leyden.checks import InputError
+from leyden.system import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS, System
+
+INPUTS = {
+    "charge": (CHARGE_KEYS, " e"), "spin": (SPIN_KEYS, ""), "field": (FIELD_KEYS, " V/Å"),
+    "displacement": ((DISPLACEMENT_KEY,), " V/Å"),
+}  # fmt: skip
+"""What a resumed run keeps, as a System names it, the keys of info, and the unit."""
+
+
+def keep_inputs(atoms: Atoms, trajectory: Path) -> None:
+    """Take charge, spin and field from the first frame of the run; what is given of them has to be the same."""
+    try:
+        frame = read(trajectory, index=0, format="extxyz")
+    except (OSError, ValueError, KeyError, IndexError):
+        raise InputError(
+            f"{trajectory}: expected the trajectory of the run to resume, got another file; put it back, or run without"
+            " --resume to another output."
+        ) from None
+    assert isinstance(frame, Atoms)
+    for keys, _ in INPUTS.values():
+        if not any(key in atoms.info for key in keys):
+            atoms.info |= {key: frame.info[key] for key in keys if key in frame.info}
+    before, given = System.from_ase(frame), System.from_ase(atoms)
+    for name, (keys, unit) in INPUTS.items():
+        kept, new = (_input(system, name) for system in (before, given))
+        if kept != new:
+            raise InputError(
+                f"{keys[0]}: expected the {name} of the run to resume, {kept}{unit}, got {new}{unit}; leave it out,"
+                " or run without --resume to another output."
+            )
+
+
+def _input(system: System, name: str) -> object:
+    """An input of a single structure as plain data, None for what is not held."""
+    value = getattr(system, name)
+    if value is None:
+        return None
+    plain = value[0].tolist()
+    return [None if math.isnan(x) else x for x in plain] if isinstance(plain, list) else plain
