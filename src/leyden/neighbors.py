@@ -130,7 +130,11 @@ class Graph:
 
         A backbone that takes them with this function has Born charges in periodic structures.
         """
-        return _seen(x.index_select(0, self.pairs.neighbors), self.twist)
+        return self.seen(x.index_select(0, self.pairs.neighbors))
+
+    def seen(self, x: Tensor) -> Tensor:
+        """The same for features (E, ...) that were taken from the neighbors already."""
+        return _seen(x, self.twist)
 
     def gather(self, messages: Tensor) -> Tensor:
         """Sum messages (E, ...) onto their centers (N, ...)."""

@@ -18,8 +18,8 @@ def test_neutral_singlet_ignores_conditioning() -> None:
     model, system = Cartesian((1, 6, 8), channels=8).double(), System.from_ase(MOLECULE, charge=0, spin=1)
     before = evaluate(model, system)
     with torch.no_grad():
-        model.embedding.state.mul_(-3.0)
-        model.embedding.outer.mul_(5.0)
+        model.embedding.conditioning.state.mul_(-3.0)
+        model.embedding.conditioning.outer.mul_(5.0)
     after = evaluate(model, system)
     assert torch.equal(before.energy, after.energy)
     assert torch.equal(before.scalars, after.scalars)
@@ -30,3 +30,4 @@ def test_single_layer_and_no_pairs() -> None:
     model = Cartesian((1, 8), channels=8, layers=1).double()
     out = evaluate(model, System.from_ase([Atoms("O"), Atoms("H")]))
     assert torch.isfinite(out.energy).all()
+    assert (out.energy[0] - out.energy[1]).abs() > 1e-6

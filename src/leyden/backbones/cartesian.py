@@ -15,8 +15,7 @@ atom's own features with weights of its element z_i,
 The energy is E_i = sum over layers of a . s_i, plus b . silu(C s_i + d) after the last layer. The products are those of
 MACE (arXiv:2206.07697), the messages in Cartesian form those of TensorNet (arXiv:2306.06482).
 
-Charge Q and spin multiplicity m enter the first scalars through silu((Q, Q^2/(1 + |Q|), m - 1) . g[z_i]) G,
-which vanishes for Q = 0, m = 1.
+Charge and spin enter the first scalars (conditioning.py).
 """
 
 import math
@@ -25,9 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from leyden.backbones.backbone import Backbone, Channels, Features
+from leyden.backbones.conditioning import Conditioning
+from leyden.backbones.elements import Elements
 from leyden.backbones.products import Irreps, Mix, Product, Scale, concatenate, unpack
 from leyden.backbones.radial import Edges, Radial
-from leyden.checks import InputError
 from leyden.neighbors import Graph
 from leyden.system import System
 
@@ -82,35 +82,15 @@ class Cartesian(Backbone):
 class Embedding(nn.Module):
     """First features: scalars of the element, charge and spin; zero vectors and tensors."""
 
-    table: Tensor
-
-    def __init__(self, elements: tuple[int, ...], channels: int, hidden: int = 16) -> None:
+    def __init__(self, elements: tuple[int, ...], channels: int) -> None:
         super().__init__()
-        self.elements = elements
-        table = torch.full((max(119, *elements) + 1,), -1)
-        table[list(elements)] = torch.arange(len(elements))
-        self.register_buffer("table", table, persistent=False)
+        self.species = Elements(elements)
         self.element = nn.Parameter(torch.randn(len(elements), channels))
-        self.state = nn.Parameter(torch.randn(len(elements), 3, hidden))
-        self.outer = nn.Parameter(torch.randn(hidden, channels) / math.sqrt(hidden))
-
-    def species(self, numbers: Tensor) -> Tensor:
-        """Index of each atom's element (N,). Raises InputError for an element the model does not know."""
-        species = self.table[numbers]
-        if (species < 0).any():
-            unknown = sorted(set(numbers[species < 0].tolist()))
-            raise InputError(
-                f"numbers: expected atomic numbers among {list(self.elements)}, got {unknown};"
-                " train a model on structures with these elements."
-            )
-        return species
+        self.conditioning = Conditioning(len(elements), channels)
 
     def forward(self, system: System, species: Tensor) -> Irreps:
-        """Scalars of each atom's element, plus the charge and spin term of the module docstring."""
-        charge, spin = system.charge, system.spin - 1
-        state = torch.stack([charge, charge * charge / (1 + charge.abs()), spin], 1).index_select(0, system.index)
-        hidden = (state[:, :, None] * self.state.index_select(0, species)).sum(1)
-        scalars = self.element.index_select(0, species) + nn.functional.silu(hidden) @ self.outer
+        """Scalars of each atom's element, plus those of charge and spin."""
+        scalars = self.element.index_select(0, species) + self.conditioning(system, species)
         count, channels = scalars.shape
         return Irreps(scalars, scalars.new_zeros(count, 3, channels), scalars.new_zeros(count, 5, channels))
 

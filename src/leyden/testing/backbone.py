@@ -58,6 +58,12 @@ def energy_of(model: Backbone, system: System) -> Callable[[Tensor], Tensor]:
     return lambda positions: model(Graph.of(replace(system, positions=positions), pairs)).energy.sum()
 
 
+def slope(energy: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """dE/dx."""
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(energy(x), x)[0]
+
+
 def same(actual: Features, expected: Features, tolerance: float) -> None:
     """Assert that energies and features are close."""
     close(actual.energy, expected.energy, tolerance)
@@ -155,12 +161,11 @@ class BackboneContract(ABC):
             assert abs(edge[order]) < tolerance * abs(inside[order])
 
     def test_lone_atoms(self) -> None:
-        """An atom without neighbors has an energy of its element alone, no vectors, and finite derivatives."""
+        """An atom without neighbors has an energy of its element alone, be it zero, no vectors, and finite derivatives."""
         model = self.model()
         system = System.from_ase(Atoms("OHO", [[0, 0, 0], [0, 50.0, 0], [70.0, 0, 1.0]]))
         out = evaluate(model, system)
         close(out.energy[0], out.energy[2], 1e-14)
-        assert (out.energy[0] - out.energy[1]).abs() > 1e-6
         assert not out.vectors.any() and not out.tensors.any()
         near = System.from_ase(Atoms("OHO", [[0, 0, 0], [0, 0, 1.0], [70.0, 0, 1.0]]))
         positions = near.positions.requires_grad_()
@@ -173,7 +178,7 @@ class BackboneContract(ABC):
         """Gradient of the energy with respect to positions against central differences."""
         model, system = self.model(), batch()
         energy, positions, step = energy_of(model, system), system.positions, self.direction(system)
-        gradient = torch.func.grad(energy)(positions)
+        gradient = slope(energy, positions)
         close((gradient * step).sum(), central(lambda h: energy(positions + h * step)), 1e-7)
 
     def test_stress(self) -> None:
@@ -185,7 +190,7 @@ class BackboneContract(ABC):
         def energy(strain: Tensor) -> Tensor:
             return model(Graph.of(system.strained(strain), pairs)).energy.sum()
 
-        gradient = torch.func.grad(energy)(torch.zeros_like(step))
+        gradient = slope(energy, torch.zeros_like(step))
         assert gradient[1].abs().max() > 1e-4
         close((gradient * step).sum(), central(lambda h: energy(h * step)), 1e-7)
 
@@ -196,8 +201,7 @@ class BackboneContract(ABC):
         positions = system.positions.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(energy(positions), positions, create_graph=True)
         (product,) = torch.autograd.grad(gradient, positions, step)
-        slope = torch.func.grad(energy)
-        close(product, central(lambda h: slope(system.positions + h * step)), 1e-7)
+        close(product, central(lambda h: slope(energy, system.positions + h * step)), 1e-7)
 
     def test_batch_equals_singles(self) -> None:
         """Structures do not see each other."""

@@ -1,0 +1,154 @@
+"""Models of mace-torch: read from a file, described as plain data, and made from such a description.
+
+The description has the names and values that the constructor of ScaleShiftMACE takes, with classes by the names that
+mace-torch has for them. Weights are kept apart from it, so that a model folder of Leyden needs no pickle.
+"""
+
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from leyden.backbones.foreign import imported, quiet
+from leyden.checks import InputError, require
+
+NAMED = {
+    "interaction_cls": "interaction_classes",
+    "interaction_cls_first": "interaction_classes",
+    "readout_cls": "readout_classes",
+    "gate": "gate_dict",
+}
+"""Arguments that are classes or functions, and the tables of mace.modules that have their names."""
+IRREPS = ("hidden_irreps", "MLP_irreps", "edge_irreps")
+OTHERWISE = ("atomic_energies", "num_elements", "cueq_config", "error")
+"""What mace-torch states of a model and a description does not need."""
+DAMAGED = (pickle.UnpicklingError, RuntimeError, AttributeError, ImportError, EOFError, ValueError, KeyError, TypeError)
+"""What torch.load raises for a file that is none, or of another version."""
+
+
+def read(path: Path) -> nn.Module:
+    """The model in a file of mace_run_train, or a foundation model. Such files are pickles: reading one executes it.
+
+    Raises InputError for what is no such file, and where mace-torch is missing.
+    """
+    mace()
+    require(path.is_file(), f"{path}: expected a file with a MACE model, found none; correct the path.")
+    require(
+        not _is_script(path),
+        f"{path}: expected a model as mace_run_train writes it, got TorchScript, which hides the features; give the file"
+        " that it was made from, NAME.model.",
+    )
+    try:
+        with quiet():
+            model = torch.load(path, map_location="cpu", weights_only=False)
+    except DAMAGED as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise InputError(f"{path}: expected a MACE model, got: {said}; give the file that mace_run_train wrote.") from None
+    check(model, str(path))
+    return model
+
+
+def check(model: object, where: str = "backbones.MACE") -> None:
+    """Raise InputError unless this is a model of energies, without electrostatics of its own, that is not compiled."""
+    require(
+        not isinstance(model, torch._dynamo.OptimizedModule | torch.jit.ScriptModule),
+        f"{where}: expected a MACE model as it was trained, got one after torch.compile or TorchScript; give it before.",
+    )
+    require(
+        type(model) is mace().ScaleShiftMACE,
+        f"{where}: expected a model of the class ScaleShiftMACE, got {type(model).__name__}; take one of energies and forces"
+        " without electrostatics of its own.",
+    )
+
+
+def describe(model: nn.Module) -> dict[str, Any]:
+    """The form of a model as plain data."""
+    modules, found = mace(), _tools().extract_config_mace_model(model)
+    out = {name: _plain(value) for name, value in found.items() if name not in OTHERWISE and name not in NAMED}
+    for name, table in NAMED.items():
+        out[name] = next(key for key, value in getattr(modules, table).items() if value is found[name])
+    last = str(model.products[-1].linear.irreps_out)  # type: ignore[index, union-attr]
+    return out | {"keep_last_layer_irreps": "x1" in last or "x2" in last}
+
+
+def make(form: Mapping[str, Any]) -> nn.Module:
+    """A model of this form with fresh weights in float64, whose isolated atoms have no energy."""
+    modules, arguments = mace(), dict(form)
+    for name, table in NAMED.items():
+        arguments[name] = getattr(modules, table)[form[name]]
+    for name in IRREPS:
+        arguments[name] = None if form[name] is None else _tools().o3.Irreps(form[name])
+    energies = np.zeros((len(form["heads"]), len(form["atomic_numbers"])))
+    with quiet(), _float64():  # constants of the couplings keep their digits
+        return modules.ScaleShiftMACE(**arguments, num_elements=energies.shape[1], atomic_energies=energies)
+
+
+def form(elements: tuple[int, ...], average_neighbors: float, cutoff: float, channels: int, lmax: int, layers: int,
+         correlation: int, harmonics: int, basis: int) -> dict[str, Any]:
+    """The form of a model to be trained: `channels` scalars, vectors, ... up to rank lmax, and what mace_run_train
+    takes for the rest."""
+    return {
+        "r_max": cutoff,
+        "num_bessel": basis,
+        "num_polynomial_cutoff": 5,
+        "max_ell": harmonics,
+        "interaction_cls": "RealAgnosticResidualInteractionBlock",
+        "interaction_cls_first": "RealAgnosticInteractionBlock",
+        "num_interactions": layers,
+        "hidden_irreps": "+".join(f"{channels}x{rank}{'eo'[rank % 2]}" for rank in range(lmax + 1)),
+        "MLP_irreps": "16x0e",
+        "edge_irreps": None,
+        "avg_num_neighbors": average_neighbors,
+        "atomic_numbers": list(elements),
+        "correlation": correlation,
+        "gate": "silu",
+        "readout_cls": "NonLinearReadoutBlock",
+        "heads": ["Default"],
+        "atomic_inter_scale": 1.0,
+        "atomic_inter_shift": 0.0,
+    }
+
+
+def mace() -> ModuleType:
+    """The module mace.modules. Raises InputError where it is missing or of another version."""
+    return imported("mace.modules", "mace-torch", "mace", (0, 3, 14), (0, 4))
+
+
+def _tools() -> ModuleType:
+    mace()
+    return imported("mace.tools.scripts_utils", "mace-torch", "mace", (0, 3, 14), (0, 4))
+
+
+def _is_script(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, strings, lists and dictionaries of them."""
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "simplify"):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+@contextmanager
+def _float64() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
