@@ -1,6 +1,7 @@
 """Leyden: electrostatics for machine-learning interatomic potentials."""
 
 from leyden import backbones, charges, derivatives, properties
+from leyden.augment import augment
 from leyden.baseline import Baseline
 from leyden.coulomb import Coulomb
 from leyden.density import GaussianBasis
@@ -15,6 +16,7 @@ __all__ = [
     "Output",
     "Potential",
     "System",
+    "augment",
     "backbones",
     "charges",
     "derivatives",

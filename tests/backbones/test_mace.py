@@ -1,26 +1,160 @@
-"""MACE: the contract of a backbone, and a model of mace-torch reproduced."""
+"""MACE: the contract of a backbone, models of mace-torch reproduced, and files that are not such models."""
 
+import copy
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
-from leyden.backbones.mace import MACE
-from leyden.backbones.mace_models import form, make
-from leyden.testing.backbone import BackboneContract
+from leyden import augment, load, save
+from leyden.backbones import MACE
+from leyden.backbones.mace_models import describe, form, make, read
+from leyden.calculators import LeydenCalculator
+from leyden.checks import InputError
+from leyden.properties import born_charges
+from leyden.system import System
+from leyden.testing.backbone import CRYSTAL, MOLECULE, BackboneContract, batch, evaluate
+from leyden.testing.numeric import close
 
 pytestmark = pytest.mark.skipif(find_spec("mace") is None, reason="needs leyden[mace]")
 
+ATOMS = {1: -13.6, 6: -1030.25, 8: -2041.5}
+"""Energies of isolated atoms, eV."""
 
-def model(elements: tuple[int, ...] = (1, 6, 8), lmax: int = 2) -> torch.nn.Module:
+
+def model(
+    elements: tuple[int, ...] = (1, 6, 8), lmax: int = 2, heads: tuple[str, ...] = ("Default",)
+) -> torch.nn.Module:
     """A small model with random weights and energies of isolated atoms."""
     torch.manual_seed(0)
-    out = make(form(elements, 8.0, cutoff=4.0, channels=8, lmax=lmax, layers=2, correlation=2, harmonics=2, basis=6))
-    out.atomic_energies_fn.atomic_energies = -torch.arange(1.0, len(elements) + 1).double()[None] * 100
+    size = dict(cutoff=4.0, channels=8, lmax=lmax, layers=2, correlation=2, harmonics=2, basis=6)
+    each = {"heads": list(heads), "atomic_inter_scale": [1.0] * len(heads), "atomic_inter_shift": [0.0] * len(heads)}
+    out = make(form(elements, 8.0, **size) | each)
+    table = torch.tensor([[ATOMS[z] + number for z in elements] for number in range(len(heads))], dtype=torch.float64)
+    out.atomic_energies_fn.atomic_energies = table
     return out
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file as mace_run_train writes it."""
+    torch.save(model(), tmp_path / "small.model")
+    return tmp_path / "small.model"
 
 
 class TestMACE(BackboneContract):
     def make(self, elements: tuple[int, ...], dtype: torch.dtype) -> MACE:
         return MACE(model(elements)).to(dtype)
+
+
+class TestScalars(BackboneContract):
+    """A model whose features are scalars only."""
+
+    def make(self, elements: tuple[int, ...], dtype: torch.dtype) -> MACE:
+        return MACE(model(elements, lmax=0)).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("atoms", [MOLECULE, CRYSTAL], ids=["molecule", "crystal"])
+def test_model_is_reproduced(path: Path, atoms: Atoms, dtype: str) -> None:
+    """Energy, forces and stress are those of mace-torch's own calculator, with charges that start quietly."""
+    from mace.calculators import MACECalculator
+
+    own, ours = atoms.copy(), atoms.copy()
+    own.calc = MACECalculator(models=[read(path)], default_dtype=dtype, device="cpu")
+    ours.calc = LeydenCalculator(augment(path, "les").to(getattr(torch, dtype)), dtype=dtype)
+    tolerance = 1e-6 if dtype == "float64" else 1e-3  # energies of thousands of eV in float32 have no more digits
+    assert own.get_potential_energy() == pytest.approx(ours.get_potential_energy(), abs=tolerance)
+    np.testing.assert_allclose(ours.get_forces(), own.get_forces(), atol=1e-6 if dtype == "float64" else 2e-5)
+    assert np.abs(own.get_forces()).max() > 1e-2
+    if atoms.pbc.all():
+        np.testing.assert_allclose(ours.get_stress(), own.get_stress(), atol=1e-7 if dtype == "float64" else 1e-5)
+
+
+def test_charge_and_spin_start_silent(path: Path) -> None:
+    """Ions and triplets have the energy that the model gives: their weights are zero at first."""
+    states = System.from_ase([MOLECULE] * 3, charge=[0, 1, 0], spin=[1, 2, 3])
+    energy = augment(path, None)(states).energy
+    close(energy, energy[:1].expand(3), 1e-12)
+
+
+def test_model_is_not_changed() -> None:
+    """A copy is augmented; the model given keeps its energies of isolated atoms."""
+    given = model()
+    before = copy.deepcopy(given.state_dict())
+    backbone = augment(given, "les").backbone
+    assert isinstance(backbone, MACE) and backbone.reference == ATOMS
+    assert all(torch.equal(value, before[name]) for name, value in given.state_dict().items())
+
+
+def test_folder(path: Path, tmp_path: Path) -> None:
+    """A saved potential needs neither the file nor a pickle, and is what it was."""
+    potential = augment(path, "les-multipole", freeze="features", start="usual")
+    saved = save(potential, tmp_path / "folder")
+    path.unlink()
+    assert {part.name for part in saved.iterdir()} == {"config.yaml", "model.safetensors", "metadata.json"}
+    again = load(saved)
+    assert torch.equal(again(batch()).energy, potential(batch()).energy)
+    assert again.backbone.frozen == "features" and potential(batch()).charges.abs().max() > 1e-2
+
+
+def test_form_there_and_back() -> None:
+    for lmax in (0, 1, 2):
+        assert describe(make(describe(model(lmax=lmax)))) == describe(model(lmax=lmax))
+
+
+def test_heads() -> None:
+    """Energies are those of the head that is named."""
+    several = model(heads=("low", "high"))
+    with pytest.raises(InputError, match="one of low, high, got None"):
+        MACE(several)
+    low, high = (MACE(several, head) for head in ("low", "high"))
+    assert high.reference[1] == low.reference[1] + 1.0
+    energies = [evaluate(each, System.from_ase(MOLECULE)).energy.sum() for each in (low, high)]
+    assert abs(energies[0] - energies[1]) > 1e-3
+
+
+@pytest.mark.parametrize("what", ["nothing", "features", "backbone"])
+def test_freeze(path: Path, what: str) -> None:
+    """What is frozen has no derivative; charge and spin always have."""
+    backbone = augment(path, "les", freeze=what).backbone
+    moving = {name for name, weight in backbone.named_parameters() if weight.requires_grad}
+    assert {"conditioning.state", "conditioning.outer"} <= moving
+    assert any("readouts" in name for name in moving) == (what != "backbone")
+    assert any("interactions" in name for name in moving) == (what == "nothing")
+
+
+def test_born_charges_of_a_crystal(path: Path) -> None:
+    """Not the bare charges, and their sum over the cell vanishes."""
+    potential = augment(path, "les", start="usual")
+    system = System.from_ase(CRYSTAL)
+    found = born_charges(potential, system)
+    close(found.sum(0), torch.zeros(3, 3, dtype=torch.float64), 1e-8)
+    bare = potential(system).charges[:, None, None] * torch.eye(3, dtype=torch.float64)
+    assert (found - bare).abs().max() > 1e-3
+
+
+def test_other_files(tmp_path: Path) -> None:
+    """Each mistake is one sentence."""
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), tmp_path / "script.model")
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "linear.model")
+    (tmp_path / "text.model").write_text("no model")
+    for name, said in [
+        ("script", "TorchScript"),
+        ("linear", "got Linear"),
+        ("text", "expected a MACE model"),
+        ("no", "none"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            augment(tmp_path / f"{name}.model")
+    with pytest.raises(InputError, match=r"ends in .*\.model"):
+        augment(tmp_path / "model.xyz")
+    with pytest.raises(InputError, match=r"torch\.compile"):
+        MACE(torch.compile(model()))
+    with pytest.raises(InputError, match="did you mean 'les'"):
+        augment(model(), "less")
+    with pytest.raises(InputError, match=r"\[14\]"):
+        evaluate(MACE(model()), System.from_ase(Atoms("Si")))

@@ -49,6 +49,7 @@ class TestDipoles(ChargeModelContract):
 
 class TestFormalCharges(TestCharges):
     size_consistent = False
+    silent = False
     formal = FORMAL
 
 

@@ -44,6 +44,7 @@ class TestCharges(ChargeModelContract):
 class TestFormalDipoles(TestCharges):
     size_consistent = False
     responds = False
+    silent = False
     lmax, formal, self_interaction = 1, FORMAL, True
 
 

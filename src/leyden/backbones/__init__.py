@@ -2,5 +2,7 @@
 
 from leyden.backbones.backbone import Backbone
 from leyden.backbones.cartesian import Cartesian
+from leyden.backbones.mace import MACE
+from leyden.backbones.pretrained import Pretrained
 
-__all__ = ["Backbone", "Cartesian"]
+__all__ = ["MACE", "Backbone", "Cartesian", "Pretrained"]

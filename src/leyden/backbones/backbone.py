@@ -15,11 +15,15 @@ __all__ = ["Backbone", "Channels", "Features"]
 
 
 class Backbone(nn.Module, ABC):
-    """A short-range model. Subclasses set cutoff (Å), elements (sorted atomic numbers) and channels."""
+    """A short-range model. Subclasses set cutoff (Å), elements (sorted atomic numbers) and channels.
+
+    average_neighbors: what sums over neighbors are normalised with, 1 where they are not.
+    """
 
     cutoff: float
     elements: tuple[int, ...]
     channels: Channels
+    average_neighbors: float = 1.0
 
     @abstractmethod
     def forward(self, graph: Graph) -> Features:

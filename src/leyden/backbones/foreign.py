@@ -30,9 +30,8 @@ def imported(module: str, package: str, extra: str, least: tuple[int, ...], belo
         with quiet():
             return import_module(module)
     except Exception as error:
-        raise InputError(
-            f"backbone {extra}: expected {package} {present} to be imported, got: {str(error).splitlines()[0]}; {remedy}."
-        ) from None
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"backbone {extra}: {package} {present} cannot be imported: {said}; {remedy}.") from None
 
 
 @contextmanager

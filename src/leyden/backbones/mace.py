@@ -14,11 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leyden.backbones.backbone import Backbone, Features
+from leyden.backbones import mace_models
+from leyden.backbones.backbone import Features
 from leyden.backbones.conditioning import Conditioning
 from leyden.backbones.elements import Elements
 from leyden.backbones.foreign import quiet
 from leyden.backbones.irreps import Layout
+from leyden.backbones.pretrained import Pretrained
 from leyden.checks import require
 from leyden.neighbors import Graph
 from leyden.system import System
@@ -27,30 +29,34 @@ STATES = {"total_charge": "charge", "total_spin": "spin"}
 """Inputs of models that were trained with charge and spin, and where a system has them."""
 
 
-class MACE(Backbone):
-    """The model of the module docstring, a copy of which is kept; leyden.backbones.mace_files reads and makes some.
+class MACE(Pretrained):
+    """The model of the module docstring, a copy of which is kept; backbones/mace_models.py reads and makes some.
 
-    head: which of several heads gives the energy. Raises InputError for a model that is not ScaleShiftMACE or MACE, has
-    inputs other than charge and spin, or several heads of which none is named.
-
-    reference: energies (eV) of isolated atoms by atomic number, to be given to the baseline.
+    head: which of several heads gives the energy. Raises InputError for a model that is not a ScaleShiftMACE, is
+    compiled, has inputs other than charge and spin, or several heads of which none is named.
     """
+
+    model: Any
+    column: Tensor
 
     def __init__(self, model: nn.Module, head: str | None = None) -> None:
         super().__init__()
+        mace_models.check(model)
         inputs = getattr(model, "embedding_specs", {})
         require(
             set(inputs) <= set(STATES),
-            f"backbones.MACE: expected no inputs but {' and '.join(STATES)}, got {', '.join(inputs)}; take another model.",
+            f"backbones.MACE: expected no inputs but {' and '.join(STATES)}, got {', '.join(inputs)}; take another"
+            " model.",
         )
         with quiet():
-            self.model: Any = deepcopy(model)
+            self.model = deepcopy(model)
         self.inputs, self.heads = tuple(inputs), tuple(self.model.heads)
         self.head, self.place = _head(self.heads, head)
         numbers = self.model.atomic_numbers.tolist()
         self.elements, self.cutoff = tuple(sorted(numbers)), float(self.model.r_max)
         self.layout = Layout("+".join(str(product.linear.irreps_out) for product in self.model.products))
         self.channels = self.layout.channels
+        self.average_neighbors = float(self.model.interactions[0].avg_num_neighbors)
         self.species = Elements(self.elements)
         self.register_buffer("column", torch.tensor([numbers.index(z) for z in self.elements]), persistent=False)
         width = Layout(str(self.model.node_embedding.linear.irreps_out)).size
@@ -66,13 +72,13 @@ class MACE(Backbone):
         energy = out["node_energy"].to(graph.vectors.dtype)
         return self.layout.features(energy, out["node_feats"])
 
-    def readouts(self) -> Iterator[nn.Parameter]:
-        """Weights that make energies of features."""
-        return self.model.readouts.parameters()
-
     def pretrained(self) -> Iterator[nn.Parameter]:
         """Weights of the model itself."""
         return self.model.parameters()
+
+    def readouts(self) -> Iterator[nn.Parameter]:
+        """Weights that make energies of features."""
+        return self.model.readouts.parameters()
 
     def _take_reference(self, numbers: list[int]) -> dict[int, float]:
         """Energies of isolated atoms, which the model has no more."""
@@ -106,7 +112,9 @@ class MACE(Backbone):
             embedding = self.model.node_embedding
             stack.enter_context(embedding.register_forward_hook(lambda module, given, x: x + state))
             for interaction in self.model.interactions if graph.twist is not None else ():
-                seen = interaction.conv_tp.register_forward_pre_hook(lambda module, given: (graph.seen(given[0]), *given[1:]))
+                seen = interaction.conv_tp.register_forward_pre_hook(
+                    lambda module, given: (graph.seen(given[0]), *given[1:])
+                )
                 stack.enter_context(seen)
             yield
 
@@ -117,8 +125,8 @@ def _head(heads: tuple[str, ...], wanted: str | None) -> tuple[str, int]:
         return heads[0], 0
     require(
         wanted in heads,
-        f"backbones.MACE: expected head to be one of {', '.join(heads)}, got {wanted!r}; name the one whose energies you"
-        " want.",
+        f"backbones.MACE: expected head to be one of {', '.join(heads)}, got {wanted!r}; name the one whose energies"
+        " you want.",
     )
     return str(wanted), heads.index(str(wanted))
 

@@ -42,15 +42,17 @@ def read(path: Path) -> nn.Module:
     require(path.is_file(), f"{path}: expected a file with a MACE model, found none; correct the path.")
     require(
         not _is_script(path),
-        f"{path}: expected a model as mace_run_train writes it, got TorchScript, which hides the features; give the file"
-        " that it was made from, NAME.model.",
+        f"{path}: expected a model as mace_run_train writes it, got TorchScript, which hides the features; give the"
+        " file that it was made from, NAME.model.",
     )
     try:
         with quiet():
             model = torch.load(path, map_location="cpu", weights_only=False)
     except DAMAGED as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-        raise InputError(f"{path}: expected a MACE model, got: {said}; give the file that mace_run_train wrote.") from None
+        raise InputError(
+            f"{path}: expected a MACE model, got: {said}; give the file that mace_run_train wrote."
+        ) from None
     check(model, str(path))
     return model
 
@@ -59,12 +61,13 @@ def check(model: object, where: str = "backbones.MACE") -> None:
     """Raise InputError unless this is a model of energies, without electrostatics of its own, that is not compiled."""
     require(
         not isinstance(model, torch._dynamo.OptimizedModule | torch.jit.ScriptModule),
-        f"{where}: expected a MACE model as it was trained, got one after torch.compile or TorchScript; give it before.",
+        f"{where}: expected a MACE model as it was trained, got one after torch.compile or TorchScript; give the one"
+        " before.",
     )
     require(
         type(model) is mace().ScaleShiftMACE,
-        f"{where}: expected a model of the class ScaleShiftMACE, got {type(model).__name__}; take one of energies and forces"
-        " without electrostatics of its own.",
+        f"{where}: expected a model of the class ScaleShiftMACE, got {type(model).__name__}; take one of energies and"
+        " forces, without electrostatics of its own.",
     )
 
 
@@ -90,8 +93,17 @@ def make(form: Mapping[str, Any]) -> nn.Module:
         return modules.ScaleShiftMACE(**arguments, num_elements=energies.shape[1], atomic_energies=energies)
 
 
-def form(elements: tuple[int, ...], average_neighbors: float, cutoff: float, channels: int, lmax: int, layers: int,
-         correlation: int, harmonics: int, basis: int) -> dict[str, Any]:
+def form(
+    elements: tuple[int, ...],
+    average_neighbors: float,
+    cutoff: float,
+    channels: int,
+    lmax: int,
+    layers: int,
+    correlation: int,
+    harmonics: int,
+    basis: int,
+) -> dict[str, Any]:
     """The form of a model to be trained: `channels` scalars, vectors, ... up to rank lmax, and what mace_run_train
     takes for the rest."""
     return {

@@ -7,7 +7,7 @@ u_k being the potential on Gaussians of several widths, v that on the widths of 
 response.py and unrolled.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,6 +84,10 @@ class Block(nn.Module):
         self.by_gradient = nn.ModuleList(invariant(0.0) for _ in range(shells)) if basis.lmax else None
         logarithm = torch.log(torch.expm1(torch.tensor(share * INITIAL_POLARIZABILITY))).item()
         self.alpha = invariant(logarithm) if basis.lmax else None
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of local charges and dipoles."""
+        return [*self.charge.linear(), *([] if self.dipole is None else self.dipole.linear())]
 
     def forward(self, problem: Problem) -> Answer:
         """g for the features of a problem."""

@@ -7,6 +7,7 @@ exchange no charge (transfer.py); for large c it is `Equilibration`. A crystal h
 dielectric constant, as charge goes round its cell only along bonds, each of which costs energy.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from leyden.charges.bonded import BondedEnergy
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.equilibration import Equilibration
-from leyden.charges.model import Bonded
+from leyden.charges.model import Bonded, Quiet
 from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import inverse_softplus
@@ -28,7 +29,7 @@ INITIAL_ROOT = 1.0
 """g of a very short bond with which training starts."""
 
 
-class SplitChargeEquilibration(Bonded):
+class SplitChargeEquilibration(Bonded, Quiet):
     """Charges that minimise the energy by moving along bonds, and dipoles if the basis has lmax 1.
 
     formal: charge (e) of elements by atomic number, 0 where none is given; settings: of the solver.
@@ -66,6 +67,10 @@ class SplitChargeEquilibration(Bonded):
         """chi.p + 1/2 p.J p + sum_b t_b^2 / (2 c_b), and that of fields along periodic axes, (S,) eV: at the solution,
         and to first order about it."""
         return problem.once(self.bind).energy(density)
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of electronegativities, and of what pulls dipoles."""
+        return self.quadratic.sources()
 
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
         """q0 is carried by the atoms; the rest is sum_i mu_i - sum_b t_b r_b."""

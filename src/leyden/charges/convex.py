@@ -1,12 +1,13 @@
 """A learned energy of the density of one atom, convex by construction and smooth (Baldwin et al., arXiv 2603.14700):
 
-    U(q, mu) = chi.p + 1/2 p.J p + sum_k w_k s(a_k q + b_k) + g s(|mu| / m),    s(x) = sqrt(1 + x^2) - 1,
+    U(q, mu) = chi.p + 1/2 p.J p + sum_k w_k (s(a_k q + b_k) - s(b_k)) + g s(|mu| / m),    s(x) = sqrt(1 + x^2) - 1,
 
 p = (q, mu); chi and J > 0 as in charge equilibration, w_k, g >= 0 and m > 0, all read from the features of the atom, so
 that U is invariant under rotation. 0 < s'' <= 1: the curvature is positive, and bounded by J, w a^2 and g / m^2.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -94,7 +95,8 @@ class ConvexEnergy(LocalEnergy):
         """U of densities (N, dim), (N,) eV."""
         quadratic = density * (self.chi + 0.5 * torch.einsum("nab,nb->na", self.stiffness, density))
         bends, polar = self._bends(density)
-        return quadratic.sum(1) + bends.energy.sum(1) + (0.0 if polar is None else polar.energy[:, 0])
+        each = bends.energy - Bend(self.weight, self.offset[..., None]).energy
+        return quadratic.sum(1) + each.sum(1) + (0.0 if polar is None else polar.energy[:, 0])
 
     def force(self, density: Tensor) -> Tensor:
         """dU/dp, (N, dim) eV/e."""
@@ -157,6 +159,10 @@ class Convex(nn.Module):
         self.bends = Invariants(channels.scalars, hidden, bias)
         polar = inverse_softplus(torch.tensor([INITIAL_WEIGHT, INITIAL_WEIGHT])).repeat(len(elements), 1)
         self.polar = Invariants(channels.scalars, hidden, polar) if basis.lmax else None
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of chi, and of what makes bends differ from those of training's start, which are even in the charge."""
+        return [*self.quadratic.sources(), *self.bends.layers[-1].parameters()]
 
     def bind(self, problem: Problem) -> ConvexEnergy:
         """U of the atoms of a problem."""

@@ -9,6 +9,7 @@ atom has the polarizability (kappa + k_e / (6 sqrt(pi) sigma^3))^-1. V keeps its
 is one minimum and no polarization catastrophe. In the limit of infinite J the density is -J^-1 chi, shifted: `Local`.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import Solved
+from leyden.charges.model import Quiet, Solved
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
@@ -32,7 +33,7 @@ INITIAL_SLOPE = 5.0
 """eV/e for each unit of electronegativity with which training starts."""
 
 
-class Equilibration(Solved):
+class Equilibration(Solved, Quiet):
     """Charges, and dipoles if the basis has lmax 1, that minimise the energy; settings: of the solver."""
 
     element: Tensor
@@ -82,6 +83,10 @@ class Equilibration(Solved):
         """chi.p + 1/2 p.J p, (S,) eV."""
         chi, stiffness = problem.once(self.parameters_of)
         return problem.rows.dot(density, chi + 0.5 * torch.einsum("nab,nb->na", stiffness, density))
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of electronegativities, and of what pulls dipoles."""
+        return [*self.chi.linear(), *(self.force.linear() if self.basis.lmax else [])]
 
     def parameters_of(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """chi (N, dim) and J (N, dim, dim)."""

@@ -8,13 +8,15 @@ electrons screen with eps_inf, energies and forces determine latent charges q / 
 makes of them the charges that dipoles and Born charges tell (train/gauge.py).
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 from leyden import segment
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import Polarized
+from leyden.charges.model import Polarized, Quiet
 from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table
@@ -29,7 +31,7 @@ INITIAL_CHARGE = 0.5
 """Charge (e) for each unit of electronegativity with which training starts."""
 
 
-class Local(Polarized):
+class Local(Polarized, Quiet):
     """Latent charges, and dipoles if the basis has lmax 1.
 
     mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of
@@ -99,6 +101,10 @@ class Local(Polarized):
             return Polarization.free(density[:, 0], rest)
         read, weights = problem.once(self.read)
         return Polarization.shifted(read[:, 0], weights, density[:, 0], rest, system)
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of charges and dipoles."""
+        return [*self.charge.linear(), *([] if self.dipole is None else self.dipole.linear())]
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

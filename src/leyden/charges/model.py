@@ -1,6 +1,7 @@
 """Contract of a charge model: the rule for the density p, and the energy U(p; h) that it adds to 1/2 <p|V|p>."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,14 @@ class Bonded(Polarized):
         if problem.macroscopic is None:
             return dipole
         return torch.where(system.pbc.any(1)[:, None], self.polarization(problem, density).of(system), dipole)
+
+
+class Quiet(ChargeModel):
+    """A model that has no charges, and no U, where its sources are zero: neutral structures without field."""
+
+    @abstractmethod
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Weights that, made smaller all together, make charges and U smaller."""
 
 
 class Cyclic(ChargeModel):

@@ -1,5 +1,7 @@
 """Readouts: features -> density coefficients and per-atom parameters, equivariant by construction."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +23,10 @@ class Invariant(nn.Module):
         with torch.no_grad():
             last.weight.mul_(CHARGE_SCALE)
 
+    def linear(self) -> Iterator[nn.Parameter]:
+        """Weights in which the result is linear."""
+        yield from (*self.layers[-1].parameters(), self.bias)
+
     def forward(self, scalars: Tensor, element: Tensor) -> Tensor:
         """Scalars (N, K) and element positions (N,) -> (N,)."""
         return self.layers(scalars)[:, 0] + self.bias[element]
@@ -36,6 +42,10 @@ class Vector(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)
         nn.init.normal_(self.mix.weight, std=DIPOLE_SCALE)
+
+    def linear(self) -> Iterator[nn.Parameter]:
+        """Weights in which the result is linear."""
+        yield from self.mix.parameters()
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> Tensor:
         """Scalars (N, K0), vectors (N, 3, K1) -> (N, 3)."""

@@ -8,12 +8,14 @@ weights. Only differences of potentials move charge: u is relative to its mean o
 alpha > 0 lets an isolated atom polarize. The energy U = sum_i e(h_i, q_i, |mu_i|^2, u_ki, mu_i.grad u_ki) is learned.
 """
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leyden.charges.affine import factored
 from leyden.charges.answer import Block, Readout, felt, receiving
-from leyden.charges.model import Cyclic, Solved
+from leyden.charges.model import Cyclic, Quiet, Solved
 from leyden.charges.problem import Problem
 from leyden.density import GaussianBasis
 from leyden.features import Channels
@@ -23,7 +25,7 @@ from leyden.solve.fixed_point import fixed_point
 from leyden.solve.stability import spectral_radius
 
 
-class Response(Solved, Cyclic):
+class Response(Solved, Cyclic, Quiet):
     """Charges, and dipoles if the basis has lmax 1, that a learned map gives back; settings: of the solver.
 
     receivers: widths (Å) on which the potential is felt, beside that of the density. The energy is not stationary in
@@ -62,6 +64,10 @@ class Response(Solved, Cyclic):
         problem.require_closed("charges.Response")
         answer = problem.once(self.block)
         return Solution.direct(problem.plane.onto(answer.local, answer.weights), problem.system.charge)
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of local charges and dipoles, and of energies."""
+        return [*self.block.sources(), *self.readout.energy.linear()]
 
     def stability(self, problem: Problem, density: Tensor) -> Tensor:
         """Spectral radius (S,) of P_Q dg/dp."""

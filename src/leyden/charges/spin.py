@@ -8,6 +8,7 @@ m_i being the unpaired electrons of an atom, and M = 2S + 1 the multiplicity of 
 there is one minimum. lambda says where the spin goes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from leyden.charges.demands import charges_only
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.equilibration import INITIAL_HARDNESS, INITIAL_SLOPE, SOFTEST
-from leyden.charges.model import ChargeModel
+from leyden.charges.model import Quiet
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, element_table, inverse_softplus
 from leyden.density import GaussianBasis
@@ -36,7 +37,7 @@ class Polarized(Solution):
     spin: Tensor
 
 
-class SpinEquilibration(ChargeModel):
+class SpinEquilibration(Quiet):
     """Charges and unpaired electrons of least energy; settings: of the solver."""
 
     element: Tensor
@@ -102,6 +103,10 @@ class SpinEquilibration(ChargeModel):
         m = (field - push) / zeta
         each = linear[:, 0] * q + 0.5 * curvature[:, 0, 0] * q * q + push * m + 0.5 * zeta * m * m
         return rows.dot(one, each[:, None])
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of electronegativities, and of what splits the spins."""
+        return [*self.chi.linear(), *self.level.linear()]
 
     def parameters_of(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """(chi, lambda), (N, 2), and the matrices of eta, gamma and zeta, (N, 2, 2)."""

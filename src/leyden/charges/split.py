@@ -11,13 +11,15 @@ cell vector, when an atom is moved by a cell vector; the dipole of the density d
 on P, with forces but without changing the charges.
 """
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leyden import segment
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
-from leyden.charges.model import Bonded
+from leyden.charges.model import Bonded, Quiet
 from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Vector, element_table
@@ -31,7 +33,7 @@ INITIAL_TRANSFER = 0.07
 that is more electronegative, and as much again by the transfer in the other direction."""
 
 
-class Split(Bonded):
+class Split(Bonded, Quiet):
     """Charges by transfer, and local dipoles if the basis has lmax 1.
 
     formal: charge (e) of elements by atomic number, 0 where none is given; self_interaction: keep the energy of each
@@ -78,6 +80,10 @@ class Split(Bonded):
         if problem.macroscopic is None:
             return out
         return out + problem.macroscopic.energy(self.polarization(problem, density).of(problem.system))
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of transfers and dipoles."""
+        return [*self.transfer.linear(), *([] if self.dipole is None else self.dipole.linear())]
 
     def transfers(self, problem: Problem) -> tuple[Tensor, Bonds, Tensor]:
         """q0 (N, 1), and along the bonds of both directions the charges t (B, 1), e."""

@@ -8,6 +8,7 @@ and the fixed point the one minimum of U + 1/2 <p|V|p> + <p|v_ext>. It is `Equil
 chi = -J p0, up to 1/2 p0.J p0 (Baldwin et al., arXiv 2603.14700).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -17,7 +18,7 @@ from leyden.charges.affine import factored
 from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.local import INITIAL_CHARGE
-from leyden.charges.model import Solved
+from leyden.charges.model import Quiet, Solved
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
@@ -31,7 +32,7 @@ INITIAL_SOFTNESS = 0.1
 """e^2/eV; of a dipole, e^2 Å^2/eV, with which training starts."""
 
 
-class SymmetricResponse(Solved):
+class SymmetricResponse(Solved, Quiet):
     """Charges, and dipoles if the basis has lmax 1, that answer to the potential; settings: of the solver."""
 
     element: Tensor
@@ -85,6 +86,10 @@ class SymmetricResponse(Solved):
         rest, alpha = problem.once(self.parameters_of)
         away = density - rest
         return 0.5 * problem.rows.dot(away, torch.linalg.solve(alpha, away))
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of charges and dipoles."""
+        return [*self.charge.linear(), *(self.dipole.linear() if self.basis.lmax else [])]
 
     def parameters_of(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """p0 (N, dim) and alpha (N, dim, dim)."""

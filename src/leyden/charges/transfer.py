@@ -13,6 +13,7 @@ the cutoff r_c. Through its first factor, near atoms count most, and more of the
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -102,6 +103,10 @@ class Pair(nn.Module):
         self.bias = nn.Parameter(bias.clone())
         with torch.no_grad():
             self.last.weight.mul_(PAIR_SCALE)
+
+    def linear(self) -> Iterator[nn.Parameter]:
+        """Weights in which the result is linear."""
+        yield from (*self.last.parameters(), self.bias)
 
     def forward(self, scalars: Tensor, element: Tensor, bonds: Bonds) -> Tensor:
         """Scalars (N, K) and element positions (N,) of all atoms, and their bonds -> (B, 1)."""

@@ -6,11 +6,13 @@ as in MACE-POLAR-1 (arXiv 2602.19411). It costs K applications of the Coulomb op
 of them.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 from leyden.charges.answer import Block, Readout, felt, receiving
-from leyden.charges.model import ChargeModel
+from leyden.charges.model import Quiet
 from leyden.charges.problem import Problem
 from leyden.checks import require
 from leyden.density import GaussianBasis
@@ -18,7 +20,7 @@ from leyden.features import Channels
 from leyden.solve import Solution, Status
 
 
-class Unrolled(ChargeModel):
+class Unrolled(Quiet):
     """Charges, and dipoles if the basis has lmax 1, after a number of steps; receivers: as for `Response`.
 
     The residual of its solution is the largest |change| of the density (e, e Å) in the last step, which nothing makes
@@ -56,6 +58,11 @@ class Unrolled(ChargeModel):
         none = torch.full_like(change, torch.nan)
         taken = torch.full_like(change, self.steps, dtype=torch.long)
         return Solution(density, taken, change, (Status.DIRECT,) * len(change), none, none, none)
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of local charges and dipoles, and of energies."""
+        blocks = [block for block in self.blocks if isinstance(block, Block)]
+        return [*(each for block in blocks for each in block.sources()), *self.readout.energy.linear()]
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """sum_i e_i, (S,) eV, of potentials relative to their mean with the weights of the last step."""

@@ -7,15 +7,16 @@ V is positive, so that there is one minimum, reached from any start; forces are 
 the bends of U this is `Equilibration`; they let the response to a potential saturate, and differ between charges.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leyden import segment
 from leyden.charges.convex import Convex, LocalEnergy
 from leyden.charges.equilibration import isolated
-from leyden.charges.model import Solved
+from leyden.charges.model import Quiet, Solved
 from leyden.charges.problem import Problem
 from leyden.checks import require
 from leyden.density import GaussianBasis
@@ -25,7 +26,7 @@ from leyden.solve.linear import Linear
 from leyden.solve.minimise import Objective, minimise
 
 
-class Variational(Solved):
+class Variational(Solved, Quiet):
     """Charges, and dipoles if the basis has lmax 1; terms: bends of U of each atom; settings: of the solver, whose
     iterations count products with V."""
 
@@ -57,6 +58,10 @@ class Variational(Solved):
         """The minimum of the quadratic part of U on the plane."""
         local = problem.once(self.local.bind)
         return Solution.direct(isolated(local.chi, local.stiffness, problem.plane), problem.system.charge)
+
+    def sources(self) -> Iterable[nn.Parameter]:
+        """Of electronegativities, of what pulls dipoles, and of bends that are not even in the charge."""
+        return self.local.sources()
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
         """U(p; h) of each structure, (S,) eV."""

@@ -2,26 +2,17 @@
 
 import math
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from leyden.backbones.cartesian import Cartesian
 from leyden.baseline import Baseline
+from leyden.charges.quiet import quieten
 from leyden.coulomb import Coulomb
 from leyden.potential import Potential
+from leyden.spec.backbones import AnyBackboneSpec, CartesianSpec, PretrainedSpec, describe_backbone
 from leyden.spec.charges import AnyChargeSpec, LocalSpec, describe_charges
 from leyden.spec.section import Element, Section
-
-
-class CartesianSpec(Section):
-    """The built-in equivariant network; see leyden.backbones.Cartesian."""
-
-    kind: Literal["cartesian"] = "cartesian"
-    cutoff: float = Field(4.5, gt=0.5, description="Å")
-    channels: int = Field(32, ge=1)
-    layers: int = Field(2, ge=1)
-    basis: int = Field(8, ge=1, description="radial functions")
 
 
 class CoulombSpec(Section):
@@ -37,9 +28,19 @@ class CoulombSpec(Section):
 class ModelSpec(Section):
     """Backbone, charge model (null: short-range only) and Coulomb operator."""
 
-    backbone: CartesianSpec = CartesianSpec()
+    backbone: AnyBackboneSpec = CartesianSpec()
     charges: AnyChargeSpec | None = LocalSpec()
     coulomb: CoulombSpec = CoulombSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        """{backbone: mace, from: file} for {backbone: {kind: mace, from: file}}."""
+        if not isinstance(given, dict) or not isinstance(given.get("backbone"), str):
+            return given
+        rest = {key: value for key, value in given.items() if key != "from"}
+        source = {key: given[key] for key in given.keys() - rest.keys()}
+        return rest | {"backbone": {"kind": given["backbone"], **source}}
 
 
 class PotentialSpec(ModelSpec):
@@ -51,29 +52,24 @@ class PotentialSpec(ModelSpec):
 
 
 def build(spec: PotentialSpec) -> Potential:
-    """A potential with fresh weights."""
-    backbone = Cartesian(
-        spec.elements,
-        cutoff=spec.backbone.cutoff,
-        channels=spec.backbone.channels,
-        layers=spec.backbone.layers,
-        average_neighbors=spec.average_neighbors,
-        basis=spec.backbone.basis,
-    )
+    """A potential with fresh weights, but for those of a file that the backbone's section names: with its energies of
+    isolated atoms, and charges that start as the section says."""
+    backbone = spec.backbone.make(spec.elements, spec.average_neighbors)
     coulomb = Coulomb(**spec.coulomb.model_dump())
-    charges = None if spec.charges is None else spec.charges.make(backbone.channels, spec.elements)
-    return Potential(backbone, charges, coulomb, Baseline(spec.baseline))
+    charges = None if spec.charges is None else spec.charges.make(backbone.channels, backbone.elements)
+    baseline = Baseline(spec.baseline)
+    if isinstance(spec.backbone, PretrainedSpec) and spec.backbone.source is not None:
+        baseline = Baseline(backbone.reference)
+        if charges is not None and spec.backbone.start == "quiet":
+            quieten(charges)
+    return Potential(backbone, charges, coulomb, baseline)
 
 
 def describe(potential: Potential) -> PotentialSpec:
     """The spec from which `build` makes a potential of the same form."""
     backbone, charges, coulomb = potential.backbone, potential.charges, potential.coulomb
-    if not isinstance(backbone, Cartesian):
-        raise TypeError(f"describe: expected a Cartesian backbone, got {type(backbone).__name__}")
     return PotentialSpec(
-        backbone=CartesianSpec(
-            cutoff=backbone.cutoff, channels=backbone.width, layers=backbone.depth, basis=backbone.basis
-        ),
+        backbone=describe_backbone(backbone),
         charges=None if charges is None else describe_charges(charges),
         coulomb=CoulombSpec(**asdict(coulomb)),
         elements=backbone.elements,

@@ -13,4 +13,6 @@ Width = Annotated[float, Field(gt=0.0)]
 class Section(BaseModel):
     """A part of a config: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True, validate_by_alias=True
+    )

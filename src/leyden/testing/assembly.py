@@ -39,8 +39,11 @@ def molecules() -> System:
     return batch().select(torch.tensor([0, 2]))[0]
 
 
-def assembled(make: Callable[[Channels, tuple[int, ...]], ChargeModel | None]) -> Potential:
-    """A small random float64 potential around a charge model: the same weights whenever it is called."""
+def assembled(make: Callable[[Channels, tuple[int, ...]], ChargeModel | None], noise: float = 0.2) -> Potential:
+    """A small random float64 potential around a charge model: the same weights whenever it is called.
+
+    noise: standard deviation of what is added to the weights with which the model starts.
+    """
     torch.manual_seed(0)
     backbone = Cartesian(ELEMENTS, cutoff=3.0, channels=4, layers=2, average_neighbors=6.0, basis=4)
     charges = make(backbone.channels, ELEMENTS)
@@ -48,5 +51,5 @@ def assembled(make: Callable[[Channels, tuple[int, ...]], ChargeModel | None]) -
     potential = Potential(backbone, charges, Coulomb(), baseline).double()
     with torch.no_grad():
         for weight in [] if charges is None else charges.parameters():
-            weight.add_(0.2 * torch.randn_like(weight))
+            weight.add_(noise * torch.randn_like(weight))
     return potential

@@ -11,17 +11,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from leyden.checks import InputError, nearest
-from leyden.spec import (
-    KINDS,
-    EquilibrationSpec,
-    LocalSpec,
-    ModelSpec,
-    ResponseSpec,
-    Section,
-    SplitChargeEquilibrationSpec,
-    SplitSpec,
-    VariationalSpec,
-)
+from leyden.spec import ModelSpec, Section, backbones, charges
+from leyden.spec.presets import PRESETS
+
+KINDS: dict[str, type[Section]] = {**backbones.KINDS, **charges.KINDS}
+"""Sections by the kind that a config names."""
 
 
 class DataSection(Section):
@@ -72,6 +66,7 @@ class OptimizerSection(Section):
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(3, ge=1)
     learning_rate: float = Field(1e-2, gt=0.0)
+    pretrained_rate: float = Field(1e-3, gt=0.0, description="that of weights read from a file")
     final_fraction: float = Field(0.01, gt=0.0, le=1.0)
     warmup_steps: int = Field(100, ge=0)
     weight_decay: float = Field(1e-3, ge=0.0, description="of matrices, not of vectors")
@@ -100,20 +95,6 @@ class Config(Section):
     loss: LossSection = LossSection()
     optimizer: OptimizerSection = OptimizerSection()
     hardware: HardwareSection = HardwareSection()
-
-
-PRESETS: dict[str, ModelSpec] = {
-    "short-range": ModelSpec(charges=None),
-    "les": ModelSpec(charges=LocalSpec()),
-    "les-multipole": ModelSpec(charges=LocalSpec(dipoles=True)),
-    "split": ModelSpec(charges=SplitSpec()),
-    "qeq": ModelSpec(charges=EquilibrationSpec()),
-    "sqe": ModelSpec(charges=SplitChargeEquilibrationSpec()),
-    "sqe-multipole": ModelSpec(charges=SplitChargeEquilibrationSpec(dipoles=True)),
-    "polarizable": ModelSpec(charges=EquilibrationSpec(dipoles=True)),
-    "response": ModelSpec(charges=ResponseSpec(dipoles=True)),
-    "variational": ModelSpec(charges=VariationalSpec(dipoles=True)),
-}
 
 
 def preset(name: str, train: Path) -> Config:
@@ -179,8 +160,8 @@ def _sentence(error: ValidationError) -> str:
         known = _known_keys(place[:-1])
         return f"unknown key '{key}'{nearest(place[-1], known)}; expected one of {', '.join(known)}."
     if first["type"] == "union_tag_invalid":
-        kind = first["ctx"]["tag"]
-        return f"key '{key}.kind': expected one of {', '.join(KINDS)}, got {kind!r}{nearest(kind, KINDS)}."
+        kind, kinds = first["ctx"]["tag"], (backbones if place[-1] == "backbone" else charges).KINDS
+        return f"key '{key}.kind': expected one of {', '.join(kinds)}, got {kind!r}{nearest(kind, kinds)}."
     if first["type"] == "missing":
         return f"key '{key}': expected a value, got none; add it."
     if first["type"] == "value_error":
@@ -209,4 +190,4 @@ def _known_keys(sections: list[str]) -> list[str]:
         annotation = model.model_fields[section].annotation
         options = [annotation, *get_args(annotation)]
         model = next((o for o in options if isinstance(o, type) and issubclass(o, Section)), model)
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -60,7 +60,7 @@ def load_data(config: Config) -> TrainingData:
         train, validation = random_split(files[0].frames, config.data.validation_fraction, config.seed)
     _check(train, wanted)
     _check(validation, wanted)
-    cutoff = config.model.backbone.cutoff
+    cutoff = config.model.backbone.reach()
     return TrainingData(
         with_pairs(train, cutoff),
         with_pairs(validation, cutoff),

@@ -17,6 +17,7 @@ from leyden.train.batch import Batch
 from leyden.train.compared import COMPARED
 from leyden.train.config import Config
 from leyden.train.electric import electric
+from leyden.train.groups import groups
 from leyden.train.loss import instability, loss, squared_errors
 from leyden.train.points import at_points
 from leyden.units import MILLI
@@ -67,10 +68,7 @@ class TrainingModule(LightningModule):
             done = min(1.0, (step - settings.warmup_steps) / max(1, total - settings.warmup_steps))
             return settings.final_fraction + (1 - settings.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
 
-        matrices = [p for p in self.potential.parameters() if p.dim() > 1]
-        others = [p for p in self.potential.parameters() if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = AdamW(groups, settings.learning_rate, foreach=True)
+        optimizer = AdamW(groups(self.potential, self.config), settings.learning_rate, foreach=True)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

@@ -3,6 +3,7 @@
 import logging
 import platform
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ from leyden.train.compared import COMPARED
 from leyden.train.config import Config, HardwareSection, dump
 from leyden.train.dataset import TrainingData, check_model, load_data, loaders, potential_spec, steps_per_epoch
 from leyden.train.module import TrainingModule
+from leyden.train.reference import fitted
 
 QUIET = (
     ".*does not have many workers.*",
@@ -74,6 +76,7 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
         torch.set_num_threads(config.hardware.threads)
     potential = build(potential_spec(config, data.train)).to(getattr(torch, config.hardware.dtype))
     check_model(config, potential, data)
+    _warn(fitted(potential, config.model, data.train), console)
     log = EpochLog(config.output, run, provenance(config, data), console)
     _fit(config, data, potential, log, checkpoint, console)
     if main_process():
@@ -113,7 +116,11 @@ def _make(output: Path) -> None:
 def _say(data: TrainingData, console: Console) -> None:
     for line in data.notes:
         console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
-    for line in data.warnings:
+    _warn(data.warnings, console)
+
+
+def _warn(lines: Sequence[str], console: Console) -> None:
+    for line in lines:
         console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -30,6 +30,9 @@ class ChargeModelCase(ABC):
     responds = True
     """Whether the density answers to a field."""
 
+    silent = True
+    """Whether it can start without charges in neutral structures, as it does not with formal ones."""
+
     @abstractmethod
     def make(self, channels: Channels, elements: tuple[int, ...]) -> ChargeModel:
         """A small untrained charge model; the suite seeds torch and adds noise to the weights."""
