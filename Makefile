@@ -1,28 +1,47 @@
-# make demo   trains two small models on two cores and writes runs/demo/report.html
-# make test   formatting, types, import contract and tests: what CI runs
+# make demo          trains two small models on two cores and writes runs/demo/report.html
+# make test          formatting, types, import contract and tests, of the backbones too: what CI runs
+# make test-mace     tests of the extra mace, in an environment of its own
+# make test-nequip   tests of the extra nequip, likewise, and of the backbone of docs/add_a_backbone.md
 
 PYTHON ?= python3
 BIN := .venv/bin
+WITH_nequip := sevenn
+FOLDERS := src tests benchmarks examples datasets
 
-.PHONY: demo test fast clean
+.PHONY: demo test test-core test-mace test-nequip fast clean
 demo: .venv/ready
 	$(BIN)/leyden demo
 
-test: .venv/ready
-	$(BIN)/ruff format --check src tests benchmarks examples datasets
-	$(BIN)/ruff check src tests benchmarks examples datasets
+test: test-core test-mace test-nequip
+
+test-core: .venv/ready
+	$(BIN)/ruff format --check $(FOLDERS)
+	$(BIN)/ruff check $(FOLDERS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+test-mace: .venv-mace/ready
+	OMP_NUM_THREADS=1 .venv-mace/bin/pytest -n 2 tests/backbones/mace
+
+test-nequip: .venv-nequip/ready
+	OMP_NUM_THREADS=1 .venv-nequip/bin/pytest -n 2 tests/backbones/nequip
+	OMP_NUM_THREADS=1 .venv-nequip/bin/pytest -n 2 tests/backbones/third
 
 fast: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-mace .venv-nequip runs
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	touch .venv/ready
+	touch $@
+
+.venv-%/ready: pyproject.toml constraints.txt constraints-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --upgrade pip
+	.venv-$*/bin/python -m pip install --quiet -c constraints.txt -c constraints-$*.txt --editable ".[$*]" pytest pytest-xdist $(WITH_$*)
+	touch $@

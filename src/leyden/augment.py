@@ -9,21 +9,21 @@ from pathlib import Path
 
 from torch import nn
 
-from leyden.backbones import MACE, Backbone, Pretrained
+from leyden.backbones import MACE, Backbone, NequIP, Pretrained
 from leyden.backbones.pretrained import Freeze
 from leyden.baseline import Baseline
 from leyden.charges.quiet import quieten
 from leyden.checks import InputError, nearest, require
 from leyden.coulomb import Coulomb
 from leyden.potential import Potential
-from leyden.spec.backbones import MACESpec, PretrainedSpec
+from leyden.spec.backbones import MACESpec, NequIPSpec, PretrainedSpec
 from leyden.spec.charges import KINDS, ChargeSpec
 from leyden.spec.presets import PRESETS
 
-FILES: dict[str, type[PretrainedSpec]] = {".model": MACESpec}
+FILES: dict[str, type[PretrainedSpec]] = {".model": MACESpec, ".ckpt": NequIPSpec, ".zip": NequIPSpec}
 """What a file is taken for."""
-PACKAGES: dict[str, type[Pretrained]] = {"mace": MACE}
-"""What a model is taken for, by the package that its class is from."""
+PACKAGES = ("mace", "nequip", "allegro")
+"""Where classes of models are from."""
 
 
 def augment(
@@ -61,7 +61,11 @@ def _read(path: Path, head: str | None) -> Pretrained:
             f"{path}: expected a file that ends in {' or '.join(FILES)}, got {path.suffix or 'no suffix'!r}; rename it,"
             " or load the model and give that."
         )
-    return section.model_validate({"source": path, "head": head} if head else {"source": path}).make((), 1.0)
+    require(
+        head is None or section is MACESpec,
+        f"head: expected none, as {path} is of a model with one, got {head!r}; drop it.",
+    )
+    return section.model_validate({"source": path, **({"head": head} if head else {})}).make((), 1.0)
 
 
 def _wrapped(model: nn.Module, head: str | None) -> Pretrained:
@@ -71,7 +75,7 @@ def _wrapped(model: nn.Module, head: str | None) -> Pretrained:
     if package not in PACKAGES:
         hint = "make a leyden.Potential of it" if isinstance(model, Backbone) else "docs/add_a_backbone.md says how"
         raise InputError(f"augment: expected a model of {' or '.join(PACKAGES)}, got {type(model).__name__}; {hint}.")
-    return PACKAGES[package](model, head)
+    return MACE(model, head) if package == "mace" else NequIP(model)
 
 
 def _section(charges: str | ChargeSpec | None) -> ChargeSpec | None:

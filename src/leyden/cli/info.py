@@ -13,6 +13,8 @@ EXTRAS = {
     "viz": ("plotly", "matplotlib"),
     "fast": ("numba",),
     "phonopy": ("phonopy",),
+    "mace": ("mace-torch",),
+    "nequip": ("nequip", "nequip-allegro"),
     "data": ("pyscf", "pyscf-dispersion", "tblite"),
 }
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from leyden.checks import InputError
+from leyden.spec.backbones import KINDS as BACKBONES
 from leyden.train.config import PRESETS, Config, dump, preset
 from leyden.train.data import read_frames
 
@@ -15,6 +16,8 @@ from leyden.train.data import read_frames
 def init(
     data: Annotated[Path | None, typer.Option(help="Training file with energies and forces.")] = None,
     preset_name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")] = "les",
+    backbone: Annotated[str, typer.Option(help=f"One of {', '.join(BACKBONES)}.")] = "cartesian",
+    source: Annotated[Path | None, typer.Option("--from", help="File of a trained model of that backbone.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of configs, for editors.")] = False,
 ) -> None:
     """Print a training config as YAML; redirect it into a file."""
@@ -23,7 +26,7 @@ def init(
         return
     if data is None:
         raise InputError("init: expected --data with the training file, got none.")
-    config = preset(preset_name, data)
+    config = preset(preset_name, data, backbone, source)
     found = read_frames(data)
     for line in (*found.notes, *found.warnings):
         print(f"# {line}", file=sys.stderr)

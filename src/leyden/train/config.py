@@ -97,11 +97,16 @@ class Config(Section):
     hardware: HardwareSection = HardwareSection()
 
 
-def preset(name: str, train: Path) -> Config:
-    """The config of a preset for a training file. Raises InputError for an unknown preset."""
+def preset(name: str, train: Path, backbone: str = "cartesian", source: Path | None = None) -> Config:
+    """The config of a preset for a training file, with a kind of backbone, and the file of a trained one.
+
+    Raises InputError for an unknown preset or backbone, and for a file where the backbone is built in.
+    """
     if name not in PRESETS:
         raise InputError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}{nearest(name, PRESETS)}.")
-    return Config(output=Path("runs") / name, data=DataSection(train=train), model=PRESETS[name])
+    model = PRESETS[name].model_dump() | {"backbone": {"kind": backbone} | ({} if source is None else {"from": source})}
+    content = {"output": Path("runs") / name, "data": {"train": train}, "model": model}
+    return validated(content, "preset")
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

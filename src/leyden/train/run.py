@@ -1,5 +1,6 @@
 """One training run: data, potential, lightning's Trainer, and the model folders it leaves."""
 
+import hashlib
 import logging
 import platform
 import warnings
@@ -19,7 +20,7 @@ from rich.console import Console
 from leyden.charges import Local
 from leyden.checks import InputError
 from leyden.potential import Potential
-from leyden.spec import build
+from leyden.spec import PretrainedSpec, build
 from leyden.storage import load, metadata, save
 from leyden.train.callbacks import AveragedWeights, Bar, EpochEndCheckpoint, EpochLog
 from leyden.train.checkpoint import FOLDER, Interrupted, check, identity, resume_from
@@ -95,12 +96,21 @@ def provenance(config: Config, data: TrainingData) -> dict[str, Any]:
         "versions": {name: version(name) for name in ("leyden", "torch", "lightning", "ase", "vesin", "numpy")}
         | {"python": platform.python_version()},
         "data": data.hashes,
+        "backbone": _origin(config),
         "frames": {"train": len(data.train), "validation": len(data.validation)},
         "total_charges": sorted({frame.system.charge.item() for frame in data.train}),
         "accuracy": config.model.coulomb.accuracy,
         "seed": config.seed,
         "dtype": config.hardware.dtype,
     }
+
+
+def _origin(config: Config) -> dict[str, str]:
+    """The file that the backbone is from, and its sha256."""
+    section = config.model.backbone
+    if not isinstance(section, PretrainedSpec) or section.source is None:
+        return {}
+    return {str(section.source): hashlib.sha256(section.source.read_bytes()).hexdigest()}
 
 
 def _make(output: Path) -> None:

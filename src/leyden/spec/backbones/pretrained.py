@@ -34,15 +34,13 @@ class PretrainedSpec(BackboneSpec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        beside = self.model_fields_set - SHARED
+        """Keys that would be ignored are errors, unless they say what holds anyway."""
+        chosen = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.get_default()}
+        beside, missing = chosen - SHARED, chosen & ORIGIN
         if self.source is not None and beside:
             raise ValueError(f"expected no {', '.join(sorted(beside))} beside 'from', as the file says what it is")
-        if self.source is None and self.form is None:
-            given = ORIGIN & self.model_fields_set
-            if given:
-                raise ValueError(
-                    f"expected no {', '.join(sorted(given))} without 'from', as there is nothing trained yet"
-                )
+        if self.source is None and self.form is None and missing:
+            raise ValueError(f"expected no {', '.join(sorted(missing))} without 'from', as nothing is trained yet")
         return self
 
     def finished(self, backbone: Pretrained, elements: Iterable[int]) -> Pretrained:

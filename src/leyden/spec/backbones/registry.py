@@ -10,8 +10,9 @@ from leyden.backbones import Backbone
 from leyden.spec.backbones.base import BackboneSpec
 from leyden.spec.backbones.cartesian import CartesianSpec
 from leyden.spec.backbones.mace import MACESpec
+from leyden.spec.backbones.nequip import AllegroSpec, NequIPSpec
 
-SPECS: tuple[type[BackboneSpec], ...] = (CartesianSpec, MACESpec)
+SPECS: tuple[type[BackboneSpec], ...] = (CartesianSpec, MACESpec, NequIPSpec, AllegroSpec)
 KINDS: dict[str, type[BackboneSpec]] = {spec.model_fields["kind"].default: spec for spec in SPECS}
 """The same by the name in a config."""
 
