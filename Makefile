@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+WITH_mace := cuequivariance cuequivariance-torch
 WITH_nequip := sevenn
 FOLDERS := src tests benchmarks examples datasets
 

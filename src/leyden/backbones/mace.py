@@ -23,17 +23,19 @@ from leyden.backbones.irreps import Layout
 from leyden.backbones.pretrained import Pretrained
 from leyden.checks import require
 from leyden.neighbors import Graph
-from leyden.system import System
 
 STATES = {"total_charge": "charge", "total_spin": "spin"}
 """Inputs of models that were trained with charge and spin, and where a system has them."""
+ADDED = "added"
+"""Input of the features of charge and spin."""
 
 
 class MACE(Pretrained):
     """The model of the module docstring, a copy of which is kept; backbones/mace_models.py reads and makes some.
 
-    head: which of several heads gives the energy. Raises InputError for a model that is not a ScaleShiftMACE, is
-    compiled, has inputs other than charge and spin, or several heads of which none is named.
+    head: which of several heads gives the energy. Models that mace-torch converted for cuequivariance may be given.
+    Raises InputError for a model that is not a ScaleShiftMACE, is compiled, has inputs other than charge and spin, or
+    several heads of which none is named.
     """
 
     model: Any
@@ -42,35 +44,45 @@ class MACE(Pretrained):
     def __init__(self, model: nn.Module, head: str | None = None) -> None:
         super().__init__()
         mace_models.check(model)
-        inputs = getattr(model, "embedding_specs", {})
-        require(
-            set(inputs) <= set(STATES),
-            f"backbones.MACE: expected no inputs but {' and '.join(STATES)}, got {', '.join(inputs)}; take another"
-            " model.",
-        )
+        self.form = mace_models.describe(model)
         with quiet():
             self.model = deepcopy(model)
-        self.inputs, self.heads = tuple(inputs), tuple(self.model.heads)
-        self.head, self.place = _head(self.heads, head)
-        numbers = self.model.atomic_numbers.tolist()
-        self.elements, self.cutoff = tuple(sorted(numbers)), float(self.model.r_max)
-        self.layout = Layout("+".join(str(product.linear.irreps_out) for product in self.model.products))
+        numbers, self.inputs = self.form["atomic_numbers"], tuple(self.form["embedding_specs"] or ())
+        unknown = ", ".join(set(self.inputs) - set(STATES))
+        known = " and ".join(STATES)
+        require(not unknown, f"backbones.MACE: expected no inputs but {known}, got {unknown}; take another model.")
+        self.head, self.place = _head(tuple(self.form["heads"]), head)
+        self.elements, self.cutoff = tuple(sorted(numbers)), self.form["r_max"]
+        self.average_neighbors, self.compiled = float(self.form["avg_num_neighbors"]), False
+        self.layout = mace_models.layout(self.model)
         self.channels = self.layout.channels
-        self.average_neighbors = float(self.model.interactions[0].avg_num_neighbors)
         self.species = Elements(self.elements)
         self.register_buffer("column", torch.tensor([numbers.index(z) for z in self.elements]), persistent=False)
         width = Layout(str(self.model.node_embedding.linear.irreps_out)).size
-        self.conditioning = Conditioning(len(numbers), width, silent=True)
-        self.conditioning.to(next(self.model.parameters()).dtype)
+        self.conditioning = Conditioning(len(numbers), width, silent=True).to(next(self.model.parameters()).dtype)
         self.reference = self._take_reference(numbers)
+        self._add_embedding()
 
     def forward(self, graph: Graph) -> Features:
         """Energy and features of all atoms; the features of all layers are joined along the channels."""
-        species = self.species(graph.system.numbers)
-        with self._prepared(graph, species):
-            out = self.model(self._data(graph, species), compute_force=False)
-        energy = out["node_energy"].to(graph.vectors.dtype)
-        return self.layout.features(energy, out["node_feats"])
+        data = self._data(graph, self.species(graph.system.numbers))
+        if graph.twist is None:
+            out = self.model(data, compute_force=False)
+        else:
+            with self._seen_through(graph):
+                out = self.model.forward(data, compute_force=False)  # never the compiled one, which has no hooks
+        energy = out["node_energy"]
+        if self.form["use_embedding_readout"]:  # an energy of structures, which those of atoms leave out
+            energy = energy + ((out["energy"] - out["interaction_energy"]) / graph.system.size)[graph.system.index]
+        return self.layout.features(energy.to(graph.vectors.dtype), out["node_feats"])
+
+    def compile_model(self, backend: str = "inductor") -> None:
+        """For evaluation only: torch.compile with a backend of it, at the first call, which takes minutes."""
+        self.model = mace_models.traced(self.form, self.model)
+        self.model.requires_grad_(False)
+        self._add_embedding()
+        self.model.compile(dynamic=True, backend=backend)
+        self.compiled = True
 
     def pretrained(self) -> Iterator[nn.Parameter]:
         """Weights of the model itself."""
@@ -88,6 +100,13 @@ class MACE(Pretrained):
         atoms.atomic_energies = torch.zeros_like(energies)
         return {z: e for z, e in zip(numbers, table, strict=True)}
 
+    def _add_embedding(self) -> None:
+        """Where a MACE model adds what it knows of a structure to the embedding of the elements."""
+        own = self.model.joint_embedding if self.inputs else None
+        self.model.joint_embedding = Joint(own)
+        self.model.embedding_specs = {name: {} for name in (*self.inputs, ADDED)}
+        self.model.node_embedding.register_forward_hook(_copied)
+
     def _data(self, graph: Graph, species: Tensor) -> dict[str, Tensor]:
         """What a MACE model reads. Its pairs go from the neighbor to the center."""
         system, vectors = graph.system, graph.vectors
@@ -102,21 +121,42 @@ class MACE(Pretrained):
             "batch": system.index,
             "ptr": ends,
             "head": torch.full_like(system.index[: system.count], self.place),
-        } | {name: _state(system, name) for name in self.inputs}
+            ADDED: self.conditioning(system, species),
+        } | {name: getattr(system, STATES[name]) for name in self.inputs}
 
     @contextmanager
-    def _prepared(self, graph: Graph, species: Tensor) -> Iterator[None]:
-        """Inside, the embedding has charge and spin, and what comes from neighbors is seen through the graph."""
-        state = self.conditioning(graph.system, species)
+    def _seen_through(self, graph: Graph) -> Iterator[None]:
+        """Inside, what comes from neighbors is seen through the graph."""
+        fused = any(hasattr(interaction, "conv_fusion") for interaction in self.model.interactions)
+        require(
+            not fused,
+            "born_charges: expected a model whose convolutions are not fused, got one of cuequivariance that fuses"
+            " them; in periodic structures, take the model before its conversion.",
+        )
         with ExitStack() as stack:
-            embedding = self.model.node_embedding
-            stack.enter_context(embedding.register_forward_hook(lambda module, given, x: x + state))
-            for interaction in self.model.interactions if graph.twist is not None else ():
-                seen = interaction.conv_tp.register_forward_pre_hook(
+            for interaction in self.model.interactions:
+                hook = interaction.conv_tp.register_forward_pre_hook(
                     lambda module, given: (graph.seen(given[0]), *given[1:])
                 )
-                stack.enter_context(seen)
+                stack.enter_context(hook)
             yield
+
+
+class Joint(nn.Module):
+    """What a model adds to the embedding of elements by itself, and features (N, channels) that are given."""
+
+    def __init__(self, own: nn.Module | None) -> None:
+        super().__init__()
+        self.own = own
+
+    def forward(self, batch: Tensor, features: dict[str, Tensor]) -> Tensor:
+        """Index of the structure of each atom (N,) and inputs by name -> (N, channels)."""
+        return features[ADDED] if self.own is None else features[ADDED] + self.own(batch, features)
+
+
+def _copied(module: nn.Module, given: Any, embedding: Tensor) -> Tensor:
+    """MACE adds in place to what may be a view of a weight."""
+    return embedding.clone()
 
 
 def _head(heads: tuple[str, ...], wanted: str | None) -> tuple[str, int]:
@@ -129,7 +169,3 @@ def _head(heads: tuple[str, ...], wanted: str | None) -> tuple[str, int]:
         " you want.",
     )
     return str(wanted), heads.index(str(wanted))
-
-
-def _state(system: System, name: str) -> Tensor:
-    return getattr(system, STATES[name])

@@ -17,8 +17,11 @@ import torch
 from torch import nn
 
 from leyden.backbones.foreign import imported, quiet
+from leyden.backbones.irreps import Layout
 from leyden.checks import InputError, require
 
+PACKAGE = ("mace-torch", "mace", (0, 3, 14), (0, 4))
+"""With the extra that installs it, and the versions that are known."""
 NAMED = {
     "interaction_cls": "interaction_classes",
     "interaction_cls_first": "interaction_classes",
@@ -78,19 +81,38 @@ def describe(model: nn.Module) -> dict[str, Any]:
     for name, table in NAMED.items():
         out[name] = next(key for key, value in getattr(modules, table).items() if value is found[name])
     last = str(model.products[-1].linear.irreps_out)  # type: ignore[index, union-attr]
-    return out | {"keep_last_layer_irreps": "x1" in last or "x2" in last}
+    return out | {"keep_last_layer_irreps": "x1" in last or "x2" in last, "accelerated": _accelerated(model)}
+
+
+def layout(model: Any) -> Layout:
+    """What the features of all layers mean."""
+    irreps = "+".join(str(product.linear.irreps_out) for product in model.products)
+    return Layout(irreps, model.interactions[0].cueq_config.layout_str if _accelerated(model) else "mul_ir")
+
+
+def traced(form: Mapping[str, Any], model: nn.Module) -> nn.Module:
+    """A model of this form with the weights of another, as torch.compile wants it."""
+    with quiet():
+        out = imported("mace.tools.compile", *PACKAGE).prepare(make)(form)
+    kept = out.load_state_dict(model.state_dict(), strict=False)
+    assert not kept.missing_keys
+    return out.to(next(model.parameters()))
 
 
 def make(form: Mapping[str, Any]) -> nn.Module:
     """A model of this form with fresh weights in float64, whose isolated atoms have no energy."""
     modules, arguments = mace(), dict(form)
+    accelerated = arguments.pop("accelerated", False)
     for name, table in NAMED.items():
         arguments[name] = getattr(modules, table)[form[name]]
     for name in IRREPS:
         arguments[name] = None if form[name] is None else _tools().o3.Irreps(form[name])
     energies = np.zeros((len(form["heads"]), len(form["atomic_numbers"])))
     with quiet(), _float64():  # constants of the couplings keep their digits
-        return modules.ScaleShiftMACE(**arguments, num_elements=energies.shape[1], atomic_energies=energies)
+        model = modules.ScaleShiftMACE(**arguments, num_elements=energies.shape[1], atomic_energies=energies)
+        if not accelerated:
+            return model
+        return imported("mace.cli.convert_e3nn_cueq", *PACKAGE).run(model, device="cpu", return_model=True)
 
 
 def form(
@@ -123,6 +145,8 @@ def form(
         "gate": "silu",
         "readout_cls": "NonLinearReadoutBlock",
         "heads": ["Default"],
+        "embedding_specs": None,
+        "use_embedding_readout": False,
         "atomic_inter_scale": 1.0,
         "atomic_inter_shift": 0.0,
     }
@@ -130,12 +154,17 @@ def form(
 
 def mace() -> ModuleType:
     """The module mace.modules. Raises InputError where it is missing or of another version."""
-    return imported("mace.modules", "mace-torch", "mace", (0, 3, 14), (0, 4))
+    return imported("mace.modules", *PACKAGE)
 
 
 def _tools() -> ModuleType:
     mace()
-    return imported("mace.tools.scripts_utils", "mace-torch", "mace", (0, 3, 14), (0, 4))
+    return imported("mace.tools.scripts_utils", *PACKAGE)
+
+
+def _accelerated(model: Any) -> bool:
+    """Whether mace-torch converted it for cuequivariance."""
+    return any(each.cueq_config is not None and each.cueq_config.enabled for each in model.interactions)
 
 
 def _is_script(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import copy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from ase import Atoms
 
 from leyden import augment, load, save
 from leyden.backbones import MACE
+from leyden.backbones.foreign import quiet
 from leyden.backbones.mace_models import describe, form, make, read
 from leyden.calculators import LeydenCalculator
 from leyden.checks import InputError
+from leyden.derivatives import forces
 from leyden.properties import born_charges
 from leyden.system import System
 from leyden.testing.backbone import CRYSTAL, MOLECULE, BackboneContract, batch, evaluate
@@ -21,6 +24,9 @@ from leyden.testing.numeric import close
 
 pytestmark = pytest.mark.skipif(find_spec("mace") is None, reason="needs leyden[mace]")
 
+SIZE: dict[str, Any] = {
+    "cutoff": 4.0, "channels": 8, "lmax": 2, "layers": 2, "correlation": 2, "harmonics": 2, "basis": 6,
+}  # fmt: skip
 ATOMS = {1: -13.6, 6: -1030.25, 8: -2041.5}
 """Energies of isolated atoms, eV."""
 
@@ -30,9 +36,8 @@ def model(
 ) -> torch.nn.Module:
     """A small model with random weights and energies of isolated atoms."""
     torch.manual_seed(0)
-    size = dict(cutoff=4.0, channels=8, lmax=lmax, layers=2, correlation=2, harmonics=2, basis=6)
     each = {"heads": list(heads), "atomic_inter_scale": [1.0] * len(heads), "atomic_inter_shift": [0.0] * len(heads)}
-    out = make(form(elements, 8.0, **size) | each)
+    out = make(form(elements, 8.0, **(SIZE | {"lmax": lmax})) | each)
     table = torch.tensor([[ATOMS[z] + number for z in elements] for number in range(len(heads))], dtype=torch.float64)
     out.atomic_energies_fn.atomic_energies = table
     return out
@@ -158,3 +163,79 @@ def test_other_files(tmp_path: Path) -> None:
         augment(model(), "less")
     with pytest.raises(InputError, match=r"\[14\]"):
         evaluate(MACE(model()), System.from_ase(Atoms("Si")))
+
+
+def test_own_charge_and_spin() -> None:
+    """A model that was trained with charge and spin gets them, and keeps the energies that it reads from them."""
+    from mace import data
+    from mace.data.utils import KeySpecification
+    from mace.tools import AtomicNumberTable, torch_geometric
+
+    each = {"type": "categorical", "per": "graph", "num_classes": 20, "offset": 10, "emb_dim": 4}
+    states = {"embedding_specs": {"total_charge": each, "total_spin": each}, "use_embedding_readout": True}
+    torch.manual_seed(0)
+    given = make(form((1, 6, 8), 8.0, **SIZE) | states)
+    keys = KeySpecification(info_keys={"total_charge": "total_charge", "total_spin": "total_spin"})
+    found = []
+    for charge, spin in [(0, 1), (1, 2), (-1, 2)]:
+        atoms = MOLECULE.copy()
+        atoms.info = {"total_charge": charge, "total_spin": spin}
+        one = data.config_from_atoms(atoms, key_specification=keys)
+        graph = data.AtomicData.from_config(one, z_table=AtomicNumberTable([1, 6, 8]), cutoff=4.0)
+        inputs = next(iter(torch_geometric.dataloader.DataLoader([graph], batch_size=1))).to_dict()
+        inputs = {name: x.double() if x is not None and x.is_floating_point() else x for name, x in inputs.items()}
+        found.append(given(inputs, compute_force=False)["energy"].detach())
+    system = System.from_ase([MOLECULE] * 3, charge=[0, 1, -1], spin=[1, 2, 2])
+    potential = augment(given, None)
+    close(potential(system).energy, torch.cat(found), 1e-8)  # positions of mace-torch are float32
+    assert (found[0] - found[1]).abs() > 1e-3
+    with pytest.raises(InputError, match="no inputs but total_charge and total_spin, got temperature"):
+        MACE(
+            make(
+                form((1, 8), 8.0, **SIZE)
+                | {"embedding_specs": {"temperature": each | {"type": "continuous", "in_dim": 1}}}
+            )
+        )
+
+
+@pytest.mark.skipif(find_spec("cuequivariance_torch") is None, reason="needs cuequivariance-torch")
+def test_cuequivariance(tmp_path: Path) -> None:
+    """A model converted by mace-torch gives the same energies and features, and is saved as what it is."""
+    from mace.cli.convert_e3nn_cueq import run
+
+    given = model()
+    before = torch.get_default_dtype()
+    try:
+        with quiet():
+            converted = run(given, device="cpu", return_model=True)  # sets the default dtype
+    finally:
+        torch.set_default_dtype(before)
+    potential, other = (augment(each, "les-multipole", start="usual") for each in (given, converted))
+    other.load_state_dict({n: w for n, w in potential.state_dict().items() if "backbone.model" not in n}, strict=False)
+    close(other(batch()).energy, potential(batch()).energy, 1e-9)
+    close(other(batch()).density, potential(batch()).density, 1e-9)
+    again = load(save(other, tmp_path / "folder"))
+    assert torch.equal(again(batch()).energy, other(batch()).energy)
+    system = System.from_ase(CRYSTAL)
+    close(born_charges(other, system), born_charges(potential, system), 1e-8)
+
+
+@pytest.mark.slow
+def test_compiled(tmp_path: Path) -> None:
+    """Energies, forces and Born charges of a compiled model; it cannot be saved."""
+    torch.manual_seed(0)
+    given = make(form((1, 6, 8), 8.0, **(SIZE | {"channels": 4, "lmax": 1, "layers": 1, "correlation": 1})))
+    potential, compiled = (augment(given, "les", start="usual") for _ in range(2))
+    compiled.charges.load_state_dict(potential.charges.state_dict())
+    backbone = compiled.backbone
+    assert isinstance(backbone, MACE)
+    with quiet():
+        backbone.compile_model("aot_eager")
+        for system in (batch(), System.from_ase(MOLECULE)):
+            a, b = (forces(each, system, stress=False) for each in (potential, compiled))
+            close(b.output.energy, a.output.energy, 1e-10)
+            close(b.forces, a.forces, 1e-10)
+        crystal = System.from_ase(CRYSTAL)
+        close(born_charges(compiled, crystal), born_charges(potential, crystal), 1e-10)
+    with pytest.raises(InputError, match="before it was compiled"):
+        save(compiled, tmp_path / "folder")

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from leyden.backbones import MACE, Pretrained, mace_models
+from leyden.checks import require
 from leyden.spec.backbones.pretrained import PretrainedSpec
 
 
@@ -39,7 +40,11 @@ class MACESpec(PretrainedSpec):
     @classmethod
     def of(cls, backbone: MACE) -> Self:
         """Its section, with its form."""
-        return cls(form=mace_models.describe(backbone.model), head=backbone.head, freeze=backbone.frozen)
+        require(
+            not backbone.compiled,
+            "MACE: expected a model to save before it was compiled, got one after; save it first.",
+        )
+        return cls(form=backbone.form, head=backbone.head, freeze=backbone.frozen)
 
     def _model(self, elements: tuple[int, ...], average_neighbors: float) -> nn.Module:
         if self.source is not None:
