@@ -6,7 +6,7 @@ features of all layers are handed on. The vectors of the pairs are those of the 
 cell and the probe of periodic Born charges then reach all of the model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from typing import Any
@@ -83,6 +83,27 @@ class MACE(Pretrained):
         self._add_embedding()
         self.model.compile(dynamic=True, backend=backend)
         self.compiled = True
+
+    def plain(self, energies: Mapping[int, float]) -> nn.Module:
+        """A model of mace-torch again, for torch.save: without charge and spin, and with energies (eV) of isolated
+        atoms, such as those of `potential.baseline`.
+
+        Raises InputError for one that is compiled, or has several heads.
+        """
+        require(
+            not self.compiled and len(self.form["heads"]) == 1,
+            "MACE.plain: expected a model with one head that is not compiled, got another; take one before that.",
+        )
+        model: Any = mace_models.make(self.form)
+        weights = {
+            name.replace("joint_embedding.own.", "joint_embedding."): w for name, w in self.model.state_dict().items()
+        }
+        model.to(next(self.model.parameters()).dtype).load_state_dict(weights)
+        table = model.atomic_energies_fn.atomic_energies
+        model.atomic_energies_fn.atomic_energies = table.new_tensor(
+            [[energies[z] for z in self.form["atomic_numbers"]]]
+        )
+        return model
 
     def pretrained(self) -> Iterator[nn.Parameter]:
         """Weights of the model itself."""

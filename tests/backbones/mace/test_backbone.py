@@ -106,6 +106,14 @@ def test_folder(path: Path, tmp_path: Path) -> None:
     assert again.backbone.frozen == "features" and potential(batch()).charges.abs().max() > 1e-2
 
 
+def test_plain_again(path: Path, tmp_path: Path) -> None:
+    """What was augmented can go back to mace-torch."""
+    potential = augment(path, "les")
+    torch.save(potential.backbone.plain(potential.baseline.energies), tmp_path / "again.model")
+    close(augment(tmp_path / "again.model", "les")(batch()).energy_short, potential(batch()).energy_short, 1e-12)
+    assert augment(tmp_path / "again.model").backbone.reference == ATOMS
+
+
 def test_form_there_and_back() -> None:
     for lmax in (0, 1, 2):
         assert describe(make(describe(model(lmax=lmax)))) == describe(model(lmax=lmax))

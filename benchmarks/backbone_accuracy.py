@@ -1,0 +1,143 @@
+"""The built-in backbone, MACE and NequIP on the same data: each alone and with latent charges, on energies and forces.
+
+python benchmarks/backbone_accuracy.py --backbone cartesian mace     in an environment with leyden[mace]
+python benchmarks/backbone_accuracy.py --backbone nequip             in one with leyden[nequip]
+python benchmarks/backbone_accuracy.py --set charged_dimers dipeptides --data PATH    published data
+python benchmarks/backbone_accuracy.py --table                       the tables of all finished runs, and no run
+
+Runs are resumable. The models are small and not tuned: the table says what charges add to a backbone, not which
+backbone is best. Learning rate, batches and losses are those of the preset for all.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase.io import read
+from charged_dimers import prepare
+from harness import Job, finished, heading, numbers, run, spread, write_table
+
+from leyden.storage import load
+from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection, preset
+from leyden.train.evaluate import evaluate
+from leyden.train.frames import frames_for
+
+DATASETS = Path(__file__).parents[1] / "datasets"
+BACKBONES = {
+    "cartesian": {"kind": "cartesian", "cutoff": 4.5},
+    "mace": {"kind": "mace", "cutoff": 4.5, "channels": 32, "lmax": 1, "harmonics": 2},
+    "nequip": {"kind": "nequip", "cutoff": 4.5, "channels": 32, "lmax": 1, "layers": 3},
+}
+PRESETS = ("short-range", "les")
+TITLES = {
+    "ion_pairs": "Ion pairs, trained below 10 Å",
+    "water_clusters": "Water clusters",
+    "charged_dimers": "Charged dimers, trained at 5-12 Å, tested at 12-15 Å",
+    "dipeptides": "Polar dipeptides",
+}
+EPOCHS = {"ion_pairs": 40, "water_clusters": 40, "charged_dimers": 400, "dipeptides": 30}
+FAR = 10.0
+"""Å; no training frame of the ion pairs is further apart."""
+
+
+def files(name: str, data: Path | None, folder: Path) -> dict[str, Path]:
+    """Training, validation and test file of a set."""
+    if name in ("ion_pairs", "water_clusters"):
+        return {part: DATASETS / name / f"{part}.xyz" for part in ("train", "val", "test")}
+    if data is None:
+        raise SystemExit(f"--data: expected the folder of the published data for {name}, got none.")
+    if name == "charged_dimers":
+        found = prepare(data / "charged_dimers_lode", folder / "data")
+        return found | {"val": found["train"]}  # ten frames a dimer leave none to spare
+    return {part: data / "spice_dipeptides_polar" / f"{part}.xyz" for part in ("train", "val", "test")}
+
+
+def config(
+    name: str, backbone: str, chosen: str, seed: int, parts: dict[str, Path], folder: Path, epochs: int
+) -> Config:
+    """The preset with this backbone; nothing else differs."""
+    start = preset(chosen, parts["train"])
+    model = type(start.model).model_validate(start.model.model_dump() | {"backbone": BACKBONES[backbone]})
+    return start.model_copy(
+        update={
+            "model": model,
+            "output": folder,
+            "seed": seed,
+            "data": DataSection(train=parts["train"], validation=parts["val"]),
+            "loss": LossSection(forces=100.0 if name == "charged_dimers" else 1.0),
+            "optimizer": OptimizerSection(epochs=epochs),
+            "hardware": HardwareSection(threads=1),
+        }
+    )
+
+
+def measure(best: Path, test: Path, backbone: str) -> dict:
+    """Errors on the test frames, beyond FAR too, and the number of weights."""
+    potential = load(best)
+    found = evaluate(potential, frames_for(potential, test).frames)
+    forces = found.parities["forces"]
+    apart = np.array([atoms.info.get("separation", 0.0) for atoms in read(test, ":")])[forces.frame] > FAR
+    far = {"far": float(np.sqrt(np.mean((forces.predicted - forces.reference)[apart] ** 2)))} if apart.any() else {}
+    return numbers(found) | far | {"backbone": backbone, "weights": sum(w.numel() for w in potential.parameters())}
+
+
+def table(name: str, results: list[dict], epochs: int) -> list[str]:
+    """Mean and standard deviation over seeds, one row a backbone and preset."""
+    far, moments = any("far" in r for r in results), any("dipole" in r for r in results)
+    header = ["backbone", "preset", "weights", "seeds", "minutes", "E, meV/atom", "F, meV/Å"]
+    header += [f"F beyond {FAR:g} Å"] * far + ["dipole R2", "slope"] * moments
+    lines = heading(TITLES[name], f"`benchmarks/backbone_accuracy.py --set {name} --epochs {epochs}`", results)
+    lines += ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for backbone in BACKBONES:
+        for chosen in PRESETS:
+            rows = [r for r in results if (r["backbone"], r["preset"]) == (backbone, chosen)]
+            if not rows:
+                continue
+            cells = [backbone, chosen, f"{rows[0]['weights']:,}", str(len(rows))]
+            cells += [spread([r["training_seconds"] / 60 for r in rows])]
+            cells += [
+                spread([r["energy"]["rmse"] for r in rows], 1000, 2),
+                spread([r["forces"]["rmse"] for r in rows], 1000),
+            ]
+            cells += [spread([r["far"] for r in rows], 1000)] * far
+            if moments:
+                there = "dipole" in rows[0]
+                cells += [spread([r["dipole"][k] for r in rows], 1, 3) if there else "-" for k in ("r2", "slope")]
+            lines.append("| " + " | ".join(cells) + " |")
+    return [
+        *lines,
+        "",
+        "Test frames. The models are not tuned; R2 is the squared Pearson correlation.",
+    ]
+
+
+def main() -> None:
+    """Run what is asked for and write a table of each set from all finished runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", choices=TITLES, nargs="*", default=["ion_pairs", "water_clusters"])
+    parser.add_argument("--backbone", choices=BACKBONES, nargs="*", default=["cartesian"])
+    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=list(PRESETS))
+    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=None, help="other than those of each set")
+    parser.add_argument("--data", type=Path, default=None, help="folder of the published data")
+    parser.add_argument("--output", type=Path, default=Path("runs/backbone_accuracy"))
+    parser.add_argument("--table", action="store_true", help="write tables from finished runs and do nothing else")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in given.set:
+        folder, epochs = given.output / name, given.epochs or EPOCHS[name]
+        parts = {} if given.table else files(name, given.data, folder)
+        for seed in [] if given.table else given.seed:
+            for backbone in given.backbone:
+                for chosen in given.preset:
+                    job = Job(chosen, seed, folder / f"{backbone}-{chosen}-{seed}")
+                    settings = config(name, backbone, chosen, seed, parts, job.folder, epochs)
+                    run(job, settings, lambda best, test=parts["test"], b=backbone: measure(best, test, b))
+        results = finished(folder)
+        if results:
+            print(write_table(f"backbone_accuracy_{name}", table(name, results, epochs), results))
+
+
+if __name__ == "__main__":
+    main()

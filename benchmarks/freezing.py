@@ -1,0 +1,133 @@
+"""A MACE that was trained without charges on near ion pairs, then with charges on all: what freezing it costs.
+
+python benchmarks/freezing.py                      in an environment with leyden[mace]; all runs, then the table
+python benchmarks/freezing.py --freeze backbone --seed 0      one run, resumable
+
+First a small MACE without charges learns the pairs closer than 5 Å of datasets/ion_pairs, as a published short-range
+model would be trained. Then latent charges are added (`from` in the config; they start quietly), and both are trained
+on all pairs below 10 Å, with all, some or none of the weights of the first model frozen; or from scratch. The test has
+pairs beyond 10 Å, which no training frame has.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from ase.io import read, write
+from backbone_accuracy import BACKBONES, DATASETS, measure
+from harness import Job, finished, heading, run, spread, write_table
+
+from leyden.backbones import MACE
+from leyden.storage import load
+from leyden.train.config import Config, DataSection, HardwareSection, OptimizerSection, preset
+
+NEAR = 5.0
+"""Å; how far apart ions are in the data of the first model."""
+WAYS = {
+    "first": "first model: no charges, pairs below 5 Å only",
+    "scratch": "from scratch",
+    "nothing": "first model, nothing frozen",
+    "features": "first model, features frozen",
+    "backbone": "first model, all frozen",
+}
+
+
+def near(folder: Path) -> DataSection:
+    """The pairs of the first model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("train", "val"):
+        frames = read(DATASETS / "ion_pairs" / f"{part}.xyz", ":")
+        kept = [frame for frame in frames if frame.info.get("separation", 0.0) < NEAR]
+        write(folder / f"{part}.xyz", kept, format="extxyz")
+    return DataSection(train=folder / "train.xyz", validation=folder / "val.xyz")
+
+
+def config(way: str, seed: int, folder: Path, epochs: int) -> Config:
+    """One way to train."""
+    data = DataSection(
+        **{p: DATASETS / "ion_pairs" / f"{f}.xyz" for p, f in (("train", "train"), ("validation", "val"))}
+    )
+    backbone = dict(BACKBONES["mace"])
+    if way == "first":
+        data = near(folder.parent / "near")
+    elif way != "scratch":
+        backbone = {"kind": "mace", "from": file(folder.parent, seed, epochs), "freeze": way}
+    start = preset("short-range" if way == "first" else "les", data.train)
+    return start.model_copy(
+        update={
+            "model": type(start.model).model_validate(start.model.model_dump() | {"backbone": backbone}),
+            "output": folder,
+            "seed": seed,
+            "data": data,
+            "optimizer": OptimizerSection(epochs=epochs),
+            "hardware": HardwareSection(threads=1),
+        }
+    )
+
+
+def file(folder: Path, seed: int, epochs: int) -> Path:
+    """The first model as a file of mace-torch."""
+    path = folder / f"first-{seed}.model"
+    if not path.exists():
+        done(folder, "first", seed, epochs)
+        potential = load(folder / f"first-{seed}" / "best")
+        assert isinstance(potential.backbone, MACE)
+        torch.save(potential.backbone.plain(potential.baseline.energies), path)
+    return path
+
+
+def done(folder: Path, way: str, seed: int, epochs: int) -> dict:
+    """A finished run."""
+    job = Job("short-range" if way == "first" else "les", seed, folder / f"{way}-{seed}")
+    if job.result.exists():
+        return {}
+    test = DATASETS / "ion_pairs" / "test.xyz"
+    return run(job, config(way, seed, job.folder, epochs), lambda best: measure(best, test, "mace") | {"way": way})
+
+
+def table(results: list[dict], epochs: int) -> list[str]:
+    """Mean and standard deviation over seeds, one row a way."""
+    lines = heading(
+        "Charges beside a trained MACE: what freezing costs", f"`benchmarks/freezing.py --epochs {epochs}`", results
+    )
+    lines += [
+        "| trained | seeds | minutes | E, meV/atom | F, meV/Å | F beyond 10 Å | dipole R2 | slope |",
+        "|---" * 8 + "|",
+    ]
+    for way, said in WAYS.items():
+        rows = [r for r in results if r["way"] == way]
+        if not rows:
+            continue
+        cells = [said, str(len(rows)), spread([r["training_seconds"] / 60 for r in rows])]
+        cells += [
+            spread([r["energy"]["rmse"] for r in rows], 1000, 2),
+            spread([r["forces"]["rmse"] for r in rows], 1000),
+        ]
+        cells += [spread([r["far"] for r in rows], 1000)]
+        cells += [spread([r["dipole"][k] for r in rows], 1, 3) if "dipole" in rows[0] else "-" for k in ("r2", "slope")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [
+        *lines,
+        "",
+        "Test frames of datasets/ion_pairs, among them pairs beyond 10 Å. R2 is the squared Pearson correlation.",
+    ]
+
+
+def main() -> None:
+    """Run what is asked for and write the table from all finished runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--freeze", choices=WAYS, nargs="*", default=list(WAYS))
+    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--output", type=Path, default=Path("runs/freezing"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for seed in given.seed:
+        for way in given.freeze:
+            done(given.output, way, seed, given.epochs)
+    results = finished(given.output)
+    print(write_table("freezing", table(results, given.epochs), results))
+
+
+if __name__ == "__main__":
+    main()
