@@ -60,8 +60,10 @@ class Potential(nn.Module):
     def forward(self, system: System, pairs: NeighborList | None = None, start: Tensor | None = None) -> Output:
         """Evaluate a batch; pairs within the backbone's cutoff are found here unless given.
 
-        start: a density (N, dim) from which a solver starts.
+        start: a density (N, dim) from which a solver starts. Raises InputError for fields that cannot act, and for a
+        system of another precision than the weights.
         """
+        self._check_dtype(system)
         graph = Graph.of(system, pairs or neighbor_list(system, self.backbone.cutoff))
         features = self.backbone(graph)
         short = segment.total(features.energy, system.index, system.count)
@@ -111,6 +113,15 @@ class Potential(nn.Module):
         if not self.solving.stability:
             return solution
         return replace(solution, radius=cyclic(charges).stability(problem, solution.density))
+
+    def _check_dtype(self, system: System) -> None:
+        """Mixed precisions fail somewhere deep in the model otherwise."""
+        own, given = (str(x.dtype).removeprefix("torch.") for x in (next(self.parameters()), system.positions))
+        require(
+            own == given,
+            f"system: expected {own}, the precision of the model, got {given}; give system.to(dtype=torch.{own}), or"
+            f" potential.to(torch.{given}).",
+        )
 
     def _check_field(self, system: System) -> None:
         """Fields and electrodes act on charges; without them they would be ignored."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from leyden.backbones.pretrained import Freeze, Pretrained
 from leyden.checks import require
@@ -42,6 +42,19 @@ class PretrainedSpec(BackboneSpec):
         if self.source is None and self.form is None and missing:
             raise ValueError(f"expected no {', '.join(sorted(missing))} without 'from', as nothing is trained yet")
         return self
+
+    @model_serializer(mode="wrap")
+    def _plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What holds, without keys that a file, or having none, makes void."""
+        content = dump(self)
+        sizes = content.keys() - ORIGIN - {"kind", "from", "head", "form"}
+        if self.source is not None:
+            void = sizes | {"form"}
+        elif self.form is not None:
+            void = sizes | {"from", "reference", "start"}
+        else:
+            void = ORIGIN | {"from", "form", "head"}
+        return {"kind": content["kind"]} | {name: value for name, value in content.items() if name not in void}
 
     def finished(self, backbone: Pretrained, elements: Iterable[int]) -> Pretrained:
         """The backbone, frozen as wanted. Raises InputError unless it knows the elements."""
