@@ -5,6 +5,7 @@ Coulomb energies of what is within its cutoff, so charges start from next to not
 right before training, which then decides how the energy is shared.
 """
 
+from copy import deepcopy
 from pathlib import Path
 
 from torch import nn
@@ -19,6 +20,7 @@ from leyden.potential import Potential
 from leyden.spec.backbones import MACESpec, NequIPSpec, PretrainedSpec
 from leyden.spec.charges import KINDS, ChargeSpec
 from leyden.spec.presets import PRESETS
+from leyden.storage import load
 
 FILES: dict[str, type[PretrainedSpec]] = {".model": MACESpec, ".ckpt": NequIPSpec, ".zip": NequIPSpec}
 """What a file is taken for."""
@@ -36,46 +38,67 @@ def augment(
 ) -> Potential:
     """A potential with the model as its backbone, ready to be trained, in the dtype of the model.
 
-    model: of mace-torch or nequip, or the path of a file of one (a pickle, which is executed: trust its origin).
-    charges: a preset ("les", "qeq", ...), a kind ("local", "equilibration", ...), a section of leyden.spec, or None.
-    freeze: what training leaves as it is, "nothing", "features" or "backbone". start: "quiet" or "usual" charges. head:
-    of a model with several, the one whose energies are wanted.
+    model: of mace-torch or nequip, or the path of a file of one (a pickle, which is executed: trust its origin); or a
+    potential without charges, or its folder. charges: a preset ("les", "qeq", ...), a kind ("local", "equilibration",
+    ...), a section of leyden.spec, or None. freeze: what training leaves as it is, "nothing", "features" or "backbone";
+    of the built-in backbone "nothing" or "backbone". start: "quiet" or "usual" charges. head: of a MACE model with
+    several, the one whose energies are wanted.
 
     Raises InputError for a model, file or name that is not known.
     """
     require(start in ("quiet", "usual"), f"start: expected 'quiet' or 'usual', got {start!r}.")
-    backbone = _read(Path(model), head) if isinstance(model, str | Path) else _wrapped(model, head)
-    backbone.freeze(freeze)
+    backbone, baseline = _trained(_read(Path(model), head) if isinstance(model, str | Path) else model, head)
+    _freeze(backbone, freeze)
     section = _section(charges)
     added = None if section is None else section.make(backbone.channels, backbone.elements)
     if added is not None and start == "quiet":
         quieten(added)
-    dtype = next(iter(backbone.pretrained())).dtype
-    return Potential(backbone, added, coulomb, Baseline(backbone.reference)).to(dtype)
+    dtype = next(backbone.parameters()).dtype
+    return Potential(backbone, added, coulomb, baseline).to(dtype)
 
 
-def _read(path: Path, head: str | None) -> Pretrained:
+def _read(path: Path, head: str | None) -> nn.Module:
+    if path.is_dir():
+        return load(path)
     section = FILES.get(path.suffix)
     if section is None:
         raise InputError(
-            f"{path}: expected a file that ends in {' or '.join(FILES)}, got {path.suffix or 'no suffix'!r}; rename it,"
-            " or load the model and give that."
+            f"{path}: expected a model folder, or a file that ends in {' or '.join(FILES)}, got"
+            f" {path.suffix or 'no suffix'!r}; rename it, or load the model and give that."
         )
-    require(
-        head is None or section is MACESpec,
-        f"head: expected none, as {path} is of a model with one, got {head!r}; drop it.",
-    )
-    return section.model_validate({"source": path, **({"head": head} if head else {})}).make((), 1.0)
+    named = {"head": head} if head is not None and section is MACESpec else {}
+    return section.model_validate({"source": path, **named}).make((), 1.0)
 
 
-def _wrapped(model: nn.Module, head: str | None) -> Pretrained:
-    if isinstance(model, Pretrained):
-        return model
+def _trained(model: nn.Module, head: str | None) -> tuple[Backbone, Baseline]:
+    """The backbone, and the energies of isolated atoms that it has or had."""
+    if isinstance(model, Potential):
+        require(
+            model.charges is None,
+            f"augment: expected a potential without charges, got one with {type(model.charges).__name__}; train it"
+            " as it is.",
+        )
+        return deepcopy(model.backbone), model.baseline
     package = type(model).__module__.partition(".")[0]
-    if package not in PACKAGES:
-        hint = "make a leyden.Potential of it" if isinstance(model, Backbone) else "docs/add_a_backbone.md says how"
-        raise InputError(f"augment: expected a model of {' or '.join(PACKAGES)}, got {type(model).__name__}; {hint}.")
-    return MACE(model, head) if package == "mace" else NequIP(model)
+    if package in PACKAGES:
+        model = MACE(model, head) if package == "mace" else NequIP(model)
+    if isinstance(model, Pretrained):
+        one = head is None or (isinstance(model, MACE) and model.head == head)
+        require(one, f"head: expected none, as {type(model).__name__} has one, got {head!r}; drop it.")
+        return model, Baseline(model.reference)
+    hint = "make a leyden.Potential of it" if isinstance(model, Backbone) else "docs/add_a_backbone.md says how"
+    raise InputError(f"augment: expected a model of {' or '.join(PACKAGES)}, got {type(model).__name__}; {hint}.")
+
+
+def _freeze(backbone: Backbone, what: Freeze) -> None:
+    if isinstance(backbone, Pretrained):
+        return backbone.freeze(what)
+    require(
+        what in ("nothing", "backbone"),
+        f"freeze: expected 'nothing' or 'backbone' of {type(backbone).__name__}, got {what!r}.",
+    )
+    backbone.requires_grad_(what == "nothing")
+    return None
 
 
 def _section(charges: str | ChargeSpec | None) -> ChargeSpec | None:
@@ -85,5 +108,5 @@ def _section(charges: str | ChargeSpec | None) -> ChargeSpec | None:
         return PRESETS[charges].charges
     if charges in KINDS:
         return KINDS[charges]()
-    known = [*PRESETS, *KINDS]
+    known = dict.fromkeys([*PRESETS, *KINDS])
     raise InputError(f"charges: expected one of {', '.join(known)}, got {charges!r}{nearest(charges, known)}.")

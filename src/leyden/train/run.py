@@ -92,9 +92,9 @@ def main_process() -> bool:
 
 def provenance(config: Config, data: TrainingData) -> dict[str, Any]:
     """What metadata.json says about a run."""
+    packages = ("leyden", "torch", "lightning", "ase", "vesin", "numpy", *config.model.backbone.packages)
     return {
-        "versions": {name: version(name) for name in ("leyden", "torch", "lightning", "ase", "vesin", "numpy")}
-        | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "data": data.hashes,
         "backbone": _origin(config),
         "frames": {"train": len(data.train), "validation": len(data.validation)},

@@ -141,13 +141,19 @@ def test_freeze(path: Path, what: str) -> None:
 
 
 def test_born_charges_of_a_crystal(path: Path) -> None:
-    """Not the bare charges, and their sum over the cell vanishes."""
+    """Not the bare charges; those of a supercell and of other images of atoms are the same."""
     potential = augment(path, "les", start="usual")
-    system = System.from_ase(CRYSTAL)
-    found = born_charges(potential, system)
-    close(found.sum(0), torch.zeros(3, 3, dtype=torch.float64), 1e-8)
-    bare = potential(system).charges[:, None, None] * torch.eye(3, dtype=torch.float64)
-    assert (found - bare).abs().max() > 1e-3
+
+    def born(atoms: Atoms) -> torch.Tensor:
+        return born_charges(potential, System.from_ase(atoms, charge=0))
+
+    once, moved = born(CRYSTAL), CRYSTAL.copy()
+    moved.positions[1] += moved.cell[0] - moved.cell[2]
+    close(born(moved), once, 1e-9)
+    close(born(CRYSTAL * (2, 1, 1)), once.repeat(2, 1, 1), 1e-9)
+    close(once.sum(0), torch.zeros(3, 3, dtype=torch.float64), 1e-8)
+    bare = potential(System.from_ase(CRYSTAL)).charges[:, None, None] * torch.eye(3, dtype=torch.float64)
+    assert (once - bare).abs().max() > 1e-3
 
 
 def test_other_files(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from leyden import load
 from leyden.backbones.mace_models import form, make
 from leyden.checks import InputError
+from leyden.storage import metadata
 from leyden.train.config import Config, dump, load_config, preset, validated
 from leyden.train.run import train
 
@@ -64,7 +65,8 @@ def test_from_file(data: Path, file: Path) -> None:
     given = config(data, {"backbone": "mace", "from": str(file)})
     assert given.model.backbone.reach() == SIZE["cutoff"]
     assert "set model.backbone.reference=data" in run(given)
-    best = load(given.output / "best")
+    best, about = load(given.output / "best"), metadata(given.output / "best")
+    assert {"mace-torch", "e3nn"} <= set(about["versions"]) and list(about["backbone"]) == [str(file)]
     assert 79 in best.backbone.elements and best.baseline.energies[79] == 0.0
     assert best.charges.charge.bias.detach().abs().max() > 1e-3  # charges have left their quiet start
 

@@ -11,6 +11,8 @@ class BackboneSpec(Section, ABC):
     """A backbone; its field `kind` names it in a config."""
 
     backbone: ClassVar[type[Backbone]]
+    packages: ClassVar[tuple[str, ...]] = ()
+    """What it needs beside Leyden; their versions are kept with a model."""
 
     @abstractmethod
     def reach(self) -> float:

@@ -16,6 +16,7 @@ class MACESpec(PretrainedSpec):
     """A MACE model; see leyden.backbones.MACE. Without `from`, a fresh one of the given size."""
 
     backbone = MACE
+    packages = ("mace-torch", "e3nn")
     kind: Literal["mace"] = "mace"
     head: str | None = Field(None, description="of a model with several, the one whose energies are wanted")
     cutoff: float = Field(5.0, gt=0.5, description="Å")

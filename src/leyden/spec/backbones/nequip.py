@@ -16,6 +16,7 @@ class NequIPFamilySpec(PretrainedSpec):
     """What NequIP and Allegro share. Without `from`, a fresh one of the given size."""
 
     backbone = NequIP
+    packages = ("nequip", "nequip-allegro", "e3nn")
     cutoff: float = Field(5.0, gt=0.5, description="Å")
     channels: int = Field(32, ge=1)
     lmax: int = Field(1, ge=0, le=4, description="highest rank of the features")
