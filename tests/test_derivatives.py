@@ -173,7 +173,7 @@ def test_the_multiplier_is_the_chemical_potential_at_fixed_features(model: type[
     one = forces(potential, system, chemical_potential=True)
     assert (one.chemical_potential - one.output.solution.potential).abs().min() > 1e-2
     with torch.no_grad():
-        potential.backbone.embedding.state[:, :2] = 0.0
+        potential.backbone.embedding.conditioning.state[:, :2] = 0.0
     two = forces(potential, system, chemical_potential=True)
     close(two.chemical_potential, two.output.solution.potential, 1e-8)
 

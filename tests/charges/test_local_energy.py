@@ -121,11 +121,11 @@ def test_softness_decides_where_the_charge_goes() -> None:
     """Uniform shift: every atom takes Q/N. Softness: atoms differ, and all take a share of the same sign."""
     system = System.from_ase([MOLECULE, MOLECULE], charge=[0, 1], spin=[1, 1])
     potential = local("shift")
-    potential.backbone.embedding.state.data.zero_()
+    potential.backbone.embedding.conditioning.state.data.zero_()
     q = potential(system).charges.view(2, 7)
     close(q[1] - q[0], torch.full((7,), 1 / 7, dtype=torch.float64), 1e-12)
     potential = local("softness")
-    potential.backbone.embedding.state.data.zero_()
+    potential.backbone.embedding.conditioning.state.data.zero_()
     q = potential(system).charges.view(2, 7)
     assert (q[1] - q[0]).min() > 0 and (q[1] - q[0]).std() > 1e-3
 

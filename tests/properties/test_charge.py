@@ -51,7 +51,7 @@ def test_lone_ion() -> None:
     """chi Q + 1/2 (eta + k_e / (sqrt(pi) sigma)) Q^2, with eta as the model states it."""
     potential = assembled(lambda c, e: Equilibration(c, e, GaussianBasis(0.6), hidden=4))
     with torch.no_grad():
-        potential.backbone.embedding.state.zero_()
+        potential.backbone.embedding.conditioning.state.zero_()
     system = System.from_ase(Atoms("O", [[0.3, 0.0, 0.0]]), charge=-1)
     eta = potential(system).solution.hardness
     close(hardness(potential, system), eta + COULOMB / (math.sqrt(math.pi) * 0.6), 1e-9)
@@ -59,5 +59,5 @@ def test_lone_ion() -> None:
 
 def test_energies_that_do_not_know_the_charge(short_range: Potential) -> None:
     with torch.no_grad():
-        short_range.backbone.embedding.state.zero_()
+        short_range.backbone.embedding.conditioning.state.zero_()
     assert torch.equal(hardness(short_range, batch()), torch.zeros(4, dtype=torch.float64))
