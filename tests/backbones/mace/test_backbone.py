@@ -142,7 +142,10 @@ def test_freeze(path: Path, what: str) -> None:
 
 def test_born_charges_of_a_crystal(path: Path) -> None:
     """Not the bare charges; those of a supercell and of other images of atoms are the same."""
+    torch.manual_seed(0)
     potential = augment(path, "les", start="usual")
+    with torch.no_grad():
+        potential.charges.charge.layers[-1].weight.mul_(30.0)
 
     def born(atoms: Atoms) -> torch.Tensor:
         return born_charges(potential, System.from_ase(atoms, charge=0))
@@ -153,7 +156,7 @@ def test_born_charges_of_a_crystal(path: Path) -> None:
     close(born(CRYSTAL * (2, 1, 1)), once.repeat(2, 1, 1), 1e-9)
     close(once.sum(0), torch.zeros(3, 3, dtype=torch.float64), 1e-8)
     bare = potential(System.from_ase(CRYSTAL)).charges[:, None, None] * torch.eye(3, dtype=torch.float64)
-    assert (once - bare).abs().max() > 1e-3
+    assert (once - bare).abs().max() > 3e-3
 
 
 def test_other_files(tmp_path: Path) -> None:
