@@ -75,6 +75,11 @@ class Layout:
         return columns.unflatten(1, (block.count, 2 * block.rank + 1)).transpose(1, 2)
 
 
+def polar(count: int, lmax: int) -> str:
+    """`count` scalars, vectors, ... up to rank lmax, which change under reflections as products of vectors do."""
+    return "+".join(f"{count}x{rank}{'eo'[rank % 2]}" for rank in range(lmax + 1))
+
+
 def _block(text: str) -> Block:
     found = re.fullmatch(r"(?:(\d+)x)?(\d+)([eo])", text)
     if not found:

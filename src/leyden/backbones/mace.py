@@ -78,8 +78,8 @@ class MACE(Pretrained):
 
     def compile_model(self, backend: str = "inductor") -> None:
         """For evaluation only: torch.compile with a backend of it, at the first call, which takes minutes."""
-        self.model = mace_models.traced(self.form, self.model)
-        self.model.requires_grad_(False)
+        dtype = next(self.model.parameters()).dtype
+        self.model = mace_models.traced(self.form, self._weights()).to(dtype).requires_grad_(False)
         self._add_embedding()
         self.model.compile(dynamic=True, backend=backend)
         self.compiled = True
@@ -95,10 +95,7 @@ class MACE(Pretrained):
             "MACE.plain: expected a model with one head that is not compiled, got another; take one before that.",
         )
         model: Any = mace_models.make(self.form)
-        weights = {
-            name.replace("joint_embedding.own.", "joint_embedding."): w for name, w in self.model.state_dict().items()
-        }
-        model.to(next(self.model.parameters()).dtype).load_state_dict(weights)
+        model.to(next(self.model.parameters()).dtype).load_state_dict(self._weights())
         table = model.atomic_energies_fn.atomic_energies
         model.atomic_energies_fn.atomic_energies = table.new_tensor(
             [[energies[z] for z in self.form["atomic_numbers"]]]
@@ -127,6 +124,11 @@ class MACE(Pretrained):
         self.model.joint_embedding = Joint(own)
         self.model.embedding_specs = {name: {} for name in (*self.inputs, ADDED)}
         self.model.node_embedding.register_forward_hook(_copied)
+
+    def _weights(self) -> dict[str, Tensor]:
+        """By the names that they have without what _add_embedding adds."""
+        own = self.model.state_dict()
+        return {name.replace("joint_embedding.own.", "joint_embedding."): weight for name, weight in own.items()}
 
     def _data(self, graph: Graph, species: Tensor) -> dict[str, Tensor]:
         """What a MACE model reads. Its pairs go from the neighbor to the center."""

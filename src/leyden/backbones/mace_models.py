@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from leyden.backbones.foreign import imported, quiet
-from leyden.backbones.irreps import Layout
+from leyden.backbones.irreps import Layout, polar
 from leyden.checks import InputError, require
 
 PACKAGE = ("mace-torch", "mace", (0, 3, 14), (0, 4))
@@ -74,14 +74,16 @@ def check(model: object, where: str = "backbones.MACE") -> None:
     )
 
 
-def describe(model: nn.Module) -> dict[str, Any]:
+def describe(model: Any) -> dict[str, Any]:
     """The form of a model as plain data."""
     modules, found = mace(), _tools().extract_config_mace_model(model)
-    out = {name: _plain(value) for name, value in found.items() if name not in OTHERWISE and name not in NAMED}
+    out = {name: _plain(value) for name, value in found.items() if name not in (*OTHERWISE, *NAMED, *IRREPS)}
+    out |= {name: None if found[name] is None else str(found[name]) for name in IRREPS}
     for name, table in NAMED.items():
         out[name] = next(key for key, value in getattr(modules, table).items() if value is found[name])
-    last = str(model.products[-1].linear.irreps_out)  # type: ignore[index, union-attr]
-    return out | {"keep_last_layer_irreps": "x1" in last or "x2" in last, "accelerated": _accelerated(model)}
+    last = Layout(str(model.products[-1].linear.irreps_out))
+    kept = any(block.rank > 0 for block in last.blocks)
+    return out | {"keep_last_layer_irreps": kept, "accelerated": _accelerated(model)}
 
 
 def layout(model: Any) -> Layout:
@@ -90,13 +92,13 @@ def layout(model: Any) -> Layout:
     return Layout(irreps, model.interactions[0].cueq_config.layout_str if _accelerated(model) else "mul_ir")
 
 
-def traced(form: Mapping[str, Any], model: nn.Module) -> nn.Module:
-    """A model of this form with the weights of another, as torch.compile wants it."""
+def traced(form: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
+    """A model of this form with these weights, in float64, as torch.compile wants it."""
     with quiet():
         out = imported("mace.tools.compile", *PACKAGE).prepare(make)(form)
-    kept = out.load_state_dict(model.state_dict(), strict=False)
+    kept = out.load_state_dict(weights, strict=False)
     assert not kept.missing_keys
-    return out.to(next(model.parameters()))
+    return out
 
 
 def make(form: Mapping[str, Any]) -> nn.Module:
@@ -136,7 +138,7 @@ def form(
         "interaction_cls": "RealAgnosticResidualInteractionBlock",
         "interaction_cls_first": "RealAgnosticInteractionBlock",
         "num_interactions": layers,
-        "hidden_irreps": "+".join(f"{channels}x{rank}{'eo'[rank % 2]}" for rank in range(lmax + 1)),
+        "hidden_irreps": polar(channels, lmax),
         "MLP_irreps": "16x0e",
         "edge_irreps": None,
         "avg_num_neighbors": average_neighbors,
@@ -180,7 +182,7 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple) and not hasattr(value, "simplify"):
+    if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 

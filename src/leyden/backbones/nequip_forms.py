@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from ase.data import chemical_symbols
 
+from leyden.backbones.irreps import polar
 from leyden.backbones.nequip_networks import family, network, norm, plain
 
 NONLINEARITIES = {"SiLU": "silu", "Mish": "mish", "GELU": "gelu", "ShiftedSoftplus": "ssp", "Tanh": "tanh",
@@ -33,7 +34,7 @@ def form(
     basis: int,
 ) -> dict[str, Any]:
     """A NequIP model to be trained: `channels` scalars, vectors, ... up to rank lmax; the rest as nequip's presets."""
-    hidden = [_irreps(channels, lmax)] * (layers - 1) + [_irreps(channels, 0)]
+    hidden = [polar(channels, lmax)] * (layers - 1) + [polar(channels, 0)]
     return _fresh("NequIP", elements, average_neighbors, cutoff, lmax) | {
         "type_embed_num_features": channels,
         "feature_irreps_hidden": hidden,
@@ -56,7 +57,7 @@ def allegro_form(
     """An Allegro model to be trained: `scalars` and `channels` tensors of each rank up to lmax for each pair."""
     width = {f"{name}_mlp_hidden_layers_width": scalars for name in ("scalar_embed", "allegro", "readout")}
     return _fresh("Allegro", elements, average_neighbors, cutoff, lmax) | width | {
-        "tensor_track_allowed_irreps": _irreps(1, lmax),
+        "tensor_track_allowed_irreps": polar(1, lmax),
         "radial_chemical_embed": {"kind": "bessel", "num_bessels": basis},
         "num_layers": layers,
         "num_scalar_features": scalars,
@@ -66,14 +67,9 @@ def allegro_form(
 
 def _fresh(kind: str, elements: tuple[int, ...], neighbors: float, cutoff: float, lmax: int) -> dict[str, Any]:
     names = [chemical_symbols[z] for z in elements]
-    harmonics = _irreps(1, lmax)
+    harmonics = polar(1, lmax)
     return {"family": kind, "type_names": names, "r_max": cutoff, "avg_num_neighbors": neighbors,
             "irreps_edge_sh": harmonics}  # fmt: skip
-
-
-def _irreps(count: int, lmax: int) -> str:
-    """Features that change under reflections as vectors and their products do."""
-    return "+".join(f"{count}x{rank}{'eo'[rank % 2]}" for rank in range(lmax + 1))
 
 
 def _common(inner: Any) -> dict[str, Any]:

@@ -206,6 +206,11 @@ def test_own_charge_and_spin() -> None:
     potential = augment(given, None)
     close(potential(system).energy, torch.cat(found), 1e-8)  # positions of mace-torch are float32
     assert (found[0] - found[1]).abs() > 1e-3
+    again = potential.backbone.plain(potential.baseline.energies)
+    close(augment(again, None)(system).energy, potential(system).energy, 1e-12)
+    before = {name: weight.clone() for name, weight in potential.backbone.model.named_parameters()}
+    potential.backbone.compile_model("eager")
+    assert all(torch.equal(weight, before[name]) for name, weight in potential.backbone.model.named_parameters())
     with pytest.raises(InputError, match="no inputs but total_charge and total_spin, got temperature"):
         MACE(
             make(

@@ -61,14 +61,14 @@ class Derivatives(ChargeModelCase):
     def test_hessian_vector(self) -> None:
         """Second derivatives of the whole potential along a direction against finite differences of the forces."""
         potential, system = self.potential(), batch()
-        step = random(4, *system.positions.shape)
+        step = random(6, *system.positions.shape)
 
         def found(h: float) -> Tensor:
             return forces(potential, replace(system, positions=system.positions + h * step), stress=False).forces
 
         product = hessian_vector(potential, system, step)
         close(product, -central(found), 1e-7)
-        assert product.norm(dim=1).min() > 1e-3
+        assert product.abs().min() > 1e-3
 
     def test_second_derivatives(self) -> None:
         """Energies of an open and a periodic structure by positions, strain and field, to second order."""
