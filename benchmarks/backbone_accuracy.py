@@ -94,22 +94,22 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
             rows = [r for r in results if (r["backbone"], r["preset"]) == (backbone, chosen)]
             if not rows:
                 continue
-            cells = [backbone, chosen, f"{rows[0]['weights']:,}", str(len(rows))]
-            cells += [spread([r["training_seconds"] / 60 for r in rows])]
-            cells += [
-                spread([r["energy"]["rmse"] for r in rows], 1000, 2),
-                spread([r["forces"]["rmse"] for r in rows], 1000),
-            ]
-            cells += [spread([r["far"] for r in rows], 1000)] * far
-            if moments:
-                there = "dipole" in rows[0]
-                cells += [spread([r["dipole"][k] for r in rows], 1, 3) if there else "-" for k in ("r2", "slope")]
+            cells = [backbone, chosen, f"{rows[0]['weights']:,}", *errors(rows, far, moments)]
             lines.append("| " + " | ".join(cells) + " |")
     return [
         *lines,
         "",
         "Test frames. The models are not tuned; R2 is the squared Pearson correlation.",
     ]
+
+
+def errors(rows: list[dict], far: bool, moments: bool) -> list[str]:
+    """Seeds, minutes and errors of the runs of one row."""
+    cells = [str(len(rows)), spread([r["training_seconds"] / 60 for r in rows])]
+    cells += [spread([r["energy"]["rmse"] for r in rows], 1000, 2), spread([r["forces"]["rmse"] for r in rows], 1000)]
+    cells += [spread([r["far"] for r in rows], 1000)] * far
+    there = "dipole" in rows[0]
+    return cells + [spread([r["dipole"][k] for r in rows], 1, 3) if there else "-" for k in ("r2", "slope")] * moments
 
 
 def main() -> None:

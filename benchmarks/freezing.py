@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 from ase.io import read, write
-from backbone_accuracy import BACKBONES, DATASETS, measure
-from harness import Job, finished, heading, run, spread, write_table
+from backbone_accuracy import BACKBONES, DATASETS, errors, measure
+from harness import Job, finished, heading, run, write_table
 
 from leyden.backbones import MACE
 from leyden.storage import load
@@ -98,13 +98,7 @@ def table(results: list[dict], epochs: int) -> list[str]:
         rows = [r for r in results if r["way"] == way]
         if not rows:
             continue
-        cells = [said, str(len(rows)), spread([r["training_seconds"] / 60 for r in rows])]
-        cells += [
-            spread([r["energy"]["rmse"] for r in rows], 1000, 2),
-            spread([r["forces"]["rmse"] for r in rows], 1000),
-        ]
-        cells += [spread([r["far"] for r in rows], 1000)]
-        cells += [spread([r["dipole"][k] for r in rows], 1, 3) if "dipole" in rows[0] else "-" for k in ("r2", "slope")]
+        cells = [said, *errors(rows, far=True, moments=True)]
         lines.append("| " + " | ".join(cells) + " |")
     return [
         *lines,

@@ -1,33 +1,22 @@
 """Every backbone that a config can name: a new one is a line in SPECS."""
 
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Discriminator, Tag
+from typing import TYPE_CHECKING
 
 from leyden.backbones import Backbone
 from leyden.spec.backbones.base import BackboneSpec
 from leyden.spec.backbones.cartesian import CartesianSpec
 from leyden.spec.backbones.mace import MACESpec
 from leyden.spec.backbones.nequip import AllegroSpec, NequIPSpec
+from leyden.spec.kinds import by_kind, one_of
 
 SPECS: tuple[type[BackboneSpec], ...] = (CartesianSpec, MACESpec, NequIPSpec, AllegroSpec)
-KINDS: dict[str, type[BackboneSpec]] = {spec.model_fields["kind"].default: spec for spec in SPECS}
+KINDS = by_kind(SPECS)
 """The same by the name in a config."""
-
-
-def _kind(given: Any) -> str:
-    """Of plain data or a section; the built-in one where nothing is said."""
-    return given.get("kind", "cartesian") if isinstance(given, dict) else given.kind
-
 
 if TYPE_CHECKING:
     AnyBackboneSpec = BackboneSpec
 else:
-    AnyBackboneSpec = Annotated[
-        reduce(or_, [Annotated[spec, Tag(kind)] for kind, spec in KINDS.items()]), Discriminator(_kind)
-    ]
+    AnyBackboneSpec = one_of(KINDS, "cartesian")
 """One of SPECS, told apart by `kind`."""
 
 

@@ -1,10 +1,6 @@
 """Every charge model that a config can name: a new one is a line in SPECS."""
 
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Discriminator, Tag
+from typing import TYPE_CHECKING
 
 from leyden.charges import ChargeModel
 from leyden.spec.charges.base import ChargeSpec
@@ -12,6 +8,7 @@ from leyden.spec.charges.equilibration import EquilibrationSpec, SpinEquilibrati
 from leyden.spec.charges.local import LocalSpec, SplitSpec
 from leyden.spec.charges.response import ResponseSpec, SymmetricResponseSpec, UnrolledSpec
 from leyden.spec.charges.variational import MixtureSpec, VariationalSpec
+from leyden.spec.kinds import by_kind, one_of
 
 SPECS: tuple[type[ChargeSpec], ...] = (
     LocalSpec,
@@ -25,21 +22,13 @@ SPECS: tuple[type[ChargeSpec], ...] = (
     VariationalSpec,
     MixtureSpec,
 )
-KINDS: dict[str, type[ChargeSpec]] = {spec.model_fields["kind"].default: spec for spec in SPECS}
+KINDS = by_kind(SPECS)
 """The same by the name in a config."""
-
-
-def _kind(given: Any) -> str:
-    """Of plain data or a spec; latent charges where nothing is said."""
-    return given.get("kind", "local") if isinstance(given, dict) else given.kind
-
 
 if TYPE_CHECKING:
     AnyChargeSpec = ChargeSpec
 else:
-    AnyChargeSpec = Annotated[
-        reduce(or_, [Annotated[spec, Tag(kind)] for kind, spec in KINDS.items()]), Discriminator(_kind)
-    ]
+    AnyChargeSpec = one_of(KINDS, "local")
 """One of SPECS, told apart by `kind`."""
 
 
