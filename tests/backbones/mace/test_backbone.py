@@ -1,6 +1,7 @@
 """MACE: the contract of a backbone, models of mace-torch reproduced, and files that are not such models."""
 
 import copy
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from leyden.backbones.mace_models import describe, form, make, read
 from leyden.calculators import LeydenCalculator
 from leyden.checks import InputError
 from leyden.derivatives import forces
+from leyden.neighbors import Graph, neighbor_list
 from leyden.properties import born_charges
 from leyden.system import System
 from leyden.testing.backbone import CRYSTAL, MOLECULE, BackboneContract, batch, evaluate
@@ -157,6 +159,24 @@ def test_born_charges_of_a_crystal(path: Path) -> None:
     close(once.sum(0), torch.zeros(3, 3, dtype=torch.float64), 1e-8)
     bare = potential(System.from_ase(CRYSTAL)).charges[:, None, None] * torch.eye(3, dtype=torch.float64)
     assert (once - bare).abs().max() > 3e-3
+
+
+def test_probe_of_born_charges() -> None:
+    """The probe multiplies derivatives of what is read at i by the position of j by 1 + k.(r_i - r_j)."""
+    backbone, system = MACE(model()), System.from_ase(MOLECULE)
+    positions, probe = system.positions.requires_grad_(), torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    pairs = neighbor_list(system, 1.6)
+
+    def read_at_atoms(k: torch.Tensor | None) -> torch.Tensor:
+        x = backbone(Graph.of(replace(system, positions=positions), pairs, k))
+        return x.energy + x.scalars.sum(1) + x.vectors.sum((1, 2))
+
+    each = torch.stack([torch.autograd.grad(e, positions, retain_graph=True)[0] for e in read_at_atoms(None)])
+    expected = torch.einsum("ijk,ija->jka", each, (positions[:, None] - positions[None]).detach())
+    (gradient,) = torch.autograd.grad(read_at_atoms(probe).sum(), positions, create_graph=True)
+    found = [torch.autograd.grad(g, probe, retain_graph=True)[0][0] for g in gradient.flatten()]
+    close(torch.stack(found).view_as(expected), expected, 1e-10)
+    assert expected.abs().max() > 1e-3
 
 
 def test_other_files(tmp_path: Path) -> None:
