@@ -34,7 +34,13 @@ from leyden.testing.assembly import assembled, batch
 SPEC = PotentialSpec(
     backbone=CartesianSpec(cutoff=3.25, channels=4, layers=1, basis=5),
     charges=LocalSpec(
-        mode="shift", dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, self_interaction=False, scale=1.5, hidden=3
+        mode="shift",
+        dipoles=True,
+        quadrupoles=True,
+        width={1: 0.5, 6: 0.7, 8: 0.6},
+        self_interaction=False,
+        scale=1.5,
+        hidden=3,
     ),
     coulomb=CoulombSpec(accuracy=1e-4, method="auto", charged="error", images="corrected", surroundings=80.0),
     elements=(1, 6, 8),
@@ -57,7 +63,13 @@ def test_every_field_survives_building() -> None:
 
 OTHERS = [
     SplitSpec(
-        dipoles=True, width={1: 0.5, 6: 0.7, 8: 0.6}, formal={8: -1.0}, self_interaction=False, scale=1.2, hidden=3
+        dipoles=True,
+        quadrupoles=True,
+        width={1: 0.5, 6: 0.7, 8: 0.6},
+        formal={8: -1.0},
+        self_interaction=False,
+        scale=1.2,
+        hidden=3,
     ),
     EquilibrationSpec(dipoles=True, width=0.6, hidden=3, solver=SolverSpec(tolerance=1e-6, iterations=50)),
     SpinEquilibrationSpec(width=0.6, hidden=3, solver=SolverSpec(iterations=50)),

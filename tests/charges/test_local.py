@@ -1,4 +1,4 @@
-"""Local: the contract of a charge model, for each mode, with and without dipoles and self-interaction."""
+"""Local: the contract of a charge model, for each mode, with and without multipoles and self-interaction."""
 
 from leyden.charges import Local
 from leyden.density import GaussianBasis
@@ -18,6 +18,10 @@ class TestSoftness(ChargeModelContract):
 
 class TestSoftnessDipoles(TestSoftness):
     lmax, self_interaction = 1, True
+
+
+class TestSoftnessQuadrupoles(TestSoftness):
+    lmax = 2
 
 
 class TestShift(TestSoftness):

@@ -72,7 +72,7 @@ def test_periodic_energy_is_that_of_les(charge: int) -> None:
     assert output.energy_long.abs() > 0.1
 
 
-@pytest.mark.parametrize("lmax", [0, 1])
+@pytest.mark.parametrize("lmax", [0, 1, 2])
 def test_self_interaction_is_the_difference_of_the_options(lmax: int) -> None:
     """In every boundary condition, and in forces: removing it takes 1/2 sum_i p_i T_ii p_i away and nothing else."""
     system = batch()
@@ -170,6 +170,8 @@ def test_what_cannot_be_built_is_said() -> None:
         Local(channels, (1,), GaussianBasis(), "uniform")
     with pytest.raises(ValueError, match="vector features"):
         Local(type(channels)(4, 0, 0), (1,), GaussianBasis(lmax=1))
+    with pytest.raises(ValueError, match="features of rank 2"):
+        Local(type(channels)(4, 4, 0), (1,), GaussianBasis(lmax=2))
 
 
 def test_lone_atom_carries_the_charge() -> None:

@@ -48,6 +48,10 @@ class TestFormalDipoles(TestCharges):
     lmax, formal, self_interaction = 1, FORMAL, True
 
 
+class TestQuadrupoles(TestCharges):
+    lmax, self_interaction = 2, True
+
+
 def split(lmax: int = 0, formal: dict[int, float] | None = None) -> Potential:
     return assembled(lambda c, e: Split(c, e, GaussianBasis(0.6, lmax), formal, hidden=4))
 
@@ -110,7 +114,7 @@ def test_distant_ions_have_their_formal_charges() -> None:
     assert spread.min() > 1e-3 and spread.std() > 1e-3
 
 
-@pytest.mark.parametrize("lmax", [0, 1])
+@pytest.mark.parametrize("lmax", [0, 1, 2])
 def test_polarization_of_open_structures_is_their_dipole(lmax: int) -> None:
     potential, system = split(lmax, FORMAL), molecules()
     found = potential(system)
@@ -207,7 +211,9 @@ def test_order_of_elements_does_not_matter() -> None:
 
 
 def test_what_cannot_be_built_is_said() -> None:
-    with pytest.raises(ValueError, match="one shell of charges or dipoles"):
+    with pytest.raises(ValueError, match="expected one shell, got 2"):
+        Split(Channels(4, 4, 4), (1,), GaussianBasis((0.5, 0.7), lmax=2))
+    with pytest.raises(ValueError, match="features of rank 2"):
         Split(Channels(4, 4, 0), (1,), GaussianBasis(lmax=2))
     with pytest.raises(ValueError, match="vector features"):
         Split(Channels(4, 0, 0), (1,), GaussianBasis(lmax=1))

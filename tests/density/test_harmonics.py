@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from leyden.density.harmonics import derivatives, multi_indices, rotation, second_moments, solid_harmonics
+from leyden.density.harmonics import (
+    derivatives,
+    from_second_moments,
+    multi_indices,
+    rotation,
+    second_moments,
+    solid_harmonics,
+)
 from leyden.testing.numeric import close, random
 
 
@@ -38,6 +45,13 @@ def test_second_moments() -> None:
     close(second_moments(r), moments, 1e-12)
     close(moments.diagonal(dim1=1, dim2=2).sum(1), torch.zeros(5).double(), 1e-12)
     assert moments.abs().amax((1, 2)).min() > 0.5
+
+
+def test_from_second_moments() -> None:
+    """The traceless second moments of a density of l = 2 functions give its coefficients back."""
+    coefficients = torch.randn(3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    moments = torch.einsum("nm,mij->nij", coefficients, second_moments(coefficients))
+    close(from_second_moments(moments), coefficients, 1e-14)
 
 
 def test_order() -> None:

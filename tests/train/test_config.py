@@ -125,6 +125,7 @@ def test_labels_with_a_weight() -> None:
     [
         ({"kind": "equilibraton"}, r"key 'model.charges.kind': expected one of local, .*did you mean 'equilibration'"),
         ({"kind": "equilibration", "dipole": True}, r"unknown key 'model.charges.dipole' \(did you mean 'dipoles'\?\)"),
+        ({"quadrupoles": True}, "key 'model.charges.quadrupoles': expected dipoles beside quadrupoles"),
         ({"modes": "free"}, r"unknown key 'model.charges.modes' \(did you mean 'mode'\?\)"),
         ({"kind": "equilibration", "solver": {"iterations": 0}}, "key 'model.charges.solver.iterations'"),
     ],

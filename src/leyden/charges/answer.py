@@ -18,7 +18,7 @@ from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.local import INITIAL_CHARGE, SMALLEST_SOFTNESS
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, Vector, element_table
+from leyden.charges.readout import Equivariant, Invariant, element_table
 from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.density.basis import Width
@@ -80,7 +80,7 @@ class Block(nn.Module):
         self.charge = Invariant(channels.scalars, hidden, share * INITIAL_CHARGE * (chi.mean() - chi))
         self.softness = invariant(0.0)
         self.by_potential = nn.ModuleList(invariant(-0.5) for _ in range(shells))
-        self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
+        self.dipole = Equivariant(channels.scalars, channels.vectors) if basis.lmax else None
         self.by_gradient = nn.ModuleList(invariant(0.0) for _ in range(shells)) if basis.lmax else None
         logarithm = torch.log(torch.expm1(torch.tensor(share * INITIAL_POLARIZABILITY))).item()
         self.alpha = invariant(logarithm) if basis.lmax else None

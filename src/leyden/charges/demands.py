@@ -5,6 +5,22 @@ from leyden.density import GaussianBasis
 from leyden.features import Channels
 
 
+def multipoles(name: str, channels: Channels, basis: GaussianBasis) -> None:
+    """Raise InputError unless there is one shell, and features of the rank of each of its multipoles."""
+    require(
+        basis.shells == 1,
+        f"charges.{name}: expected one shell, got {basis.shells}; use GaussianBasis(width, lmax) with one width.",
+    )
+    require(
+        basis.lmax < 1 or channels.vectors > 0,
+        f"charges.{name}: dipoles need a backbone with vector features, and this one has none.",
+    )
+    require(
+        basis.lmax < 2 or channels.tensors > 0,
+        f"charges.{name}: quadrupoles need a backbone with features of rank 2, and this one has none.",
+    )
+
+
 def charges_or_dipoles(name: str, channels: Channels, basis: GaussianBasis) -> None:
     """Raise InputError unless there is one shell, of charges or of dipoles too, with vector features for these."""
     require(
@@ -12,10 +28,7 @@ def charges_or_dipoles(name: str, channels: Channels, basis: GaussianBasis) -> N
         f"charges.{name}: expected one shell of charges or dipoles, got lmax {basis.lmax} and {basis.shells} shells;"
         " use GaussianBasis(width, lmax=0 or 1).",
     )
-    require(
-        basis.lmax == 0 or channels.vectors > 0,
-        f"charges.{name}: dipoles need a backbone with vector features, and this one has none.",
-    )
+    multipoles(name, channels, basis)
 
 
 def charges_only(name: str, basis: GaussianBasis) -> None:

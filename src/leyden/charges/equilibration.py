@@ -19,7 +19,7 @@ from leyden.charges.demands import charges_or_dipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import Quiet, Solved
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
+from leyden.charges.readout import Equivariant, Invariant, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Blocks, Curvature, Plane, Settings, Solution, stationary
@@ -56,7 +56,7 @@ class Equilibration(Solved, Quiet):
         self.hardness = Invariant(channels.scalars, hidden, inverse_softplus(torch.full_like(chi, INITIAL_HARDNESS)))
         if basis.lmax:
             stiffness = torch.full_like(chi, INITIAL_STIFFNESS).sqrt()
-            self.force = Vector(channels.scalars, channels.vectors)
+            self.force = Equivariant(channels.scalars, channels.vectors)
             self.stiffness = Invariant(channels.scalars, hidden, inverse_softplus(stiffness))
             self.anisotropy = nn.Linear(channels.tensors, 1, bias=False) if channels.tensors else None
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from leyden import segment
-from leyden.charges.demands import charges_or_dipoles
+from leyden.charges.demands import multipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import Polarized, Quiet
+from leyden.charges.multipoles import Multipoles
 from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, Vector, element_table
+from leyden.charges.readout import Invariant, element_table
 from leyden.checks import require
 from leyden.density import GaussianBasis
 from leyden.features import Channels, Features
@@ -32,7 +33,7 @@ INITIAL_CHARGE = 0.5
 
 
 class Local(Polarized, Quiet):
-    """Latent charges, and dipoles if the basis has lmax 1.
+    """Latent charges; dipoles too if the basis has lmax 1, and quadrupoles if it has lmax 2.
 
     mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of
     each Gaussian with itself; scale: charge over latent charge, sqrt(eps_inf) in a bulk, 1 in a gas.
@@ -53,7 +54,7 @@ class Local(Polarized, Quiet):
     ) -> None:
         super().__init__()
         require(mode in MODES, f"charges.Local: expected mode to be one of {MODES}, got {mode!r}.")
-        charges_or_dipoles("Local", channels, basis)
+        multipoles("Local", channels, basis)
         self.basis, self.mode, self.self_interaction, self.scale, self.hidden = (
             basis,
             mode,
@@ -67,7 +68,7 @@ class Local(Polarized, Quiet):
         self.register_buffer("sign", torch.ones(()))
         self.charge = Invariant(channels.scalars, hidden, INITIAL_CHARGE * (chi.mean() - chi))
         self.softness = Invariant(channels.scalars, hidden, torch.zeros_like(chi)) if mode == "softness" else None
-        self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
+        self.multipoles = Multipoles(channels, basis)
 
     def solve(self, problem: Problem) -> Solution:
         """Read the density from the features and shift it onto the total charge."""
@@ -80,9 +81,7 @@ class Local(Polarized, Quiet):
     def read(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """Density (N, dim) before the shift, and its weights (N,)."""
         features, element = problem.features, self.element[problem.system.numbers]
-        density = self.charge(features.scalars, element)[:, None]
-        if self.dipole is not None:
-            density = torch.cat([density, self.dipole(features.scalars, features.vectors)], 1)
+        density = torch.cat([self.charge(features.scalars, element)[:, None], self.multipoles(features)], 1)
         return self.scale * self.sign * density, self._weights(features, element)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
@@ -103,8 +102,8 @@ class Local(Polarized, Quiet):
         return Polarization.shifted(read[:, 0], weights, density[:, 0], rest, system)
 
     def sources(self) -> Iterable[nn.Parameter]:
-        """Of charges and dipoles."""
-        return [*self.charge.linear(), *([] if self.dipole is None else self.dipole.linear())]
+        """Of charges and multipoles."""
+        return [*self.charge.linear(), *self.multipoles.linear()]
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

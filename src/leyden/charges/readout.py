@@ -8,8 +8,8 @@ from torch import Tensor, nn
 CHARGE_SCALE = 0.3
 """Factor on the initial weights of charges. Much smaller ones stay near their bias: the short-range energy learns first
 what they would explain, and Born charges come out too small."""
-DIPOLE_SCALE = 0.02
-"""Standard deviation of the initial weights of dipoles, which start near zero."""
+MULTIPOLE_SCALE = 0.02
+"""Standard deviation of the initial weights of dipoles and quadrupoles, which start near zero."""
 
 
 class Invariant(nn.Module):
@@ -32,24 +32,24 @@ class Invariant(nn.Module):
         return self.layers(scalars)[:, 0] + self.bias[element]
 
 
-class Vector(nn.Module):
-    """vectors (N, 3, K), gated by scalars -> (N, 3): a channel mix whose weights depend on the scalars."""
+class Equivariant(nn.Module):
+    """vectors (N, 3, K) -> (N, 3), or tensors (N, 3, 3, K) -> (N, 3, 3): a channel mix, weighted by the scalars."""
 
-    def __init__(self, scalars: int, vectors: int) -> None:
+    def __init__(self, scalars: int, channels: int) -> None:
         super().__init__()
-        self.gate = nn.Linear(scalars, vectors)
-        self.mix = nn.Linear(vectors, 1, bias=False)
+        self.gate = nn.Linear(scalars, channels)
+        self.mix = nn.Linear(channels, 1, bias=False)
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)
-        nn.init.normal_(self.mix.weight, std=DIPOLE_SCALE)
+        nn.init.normal_(self.mix.weight, std=MULTIPOLE_SCALE)
 
     def linear(self) -> Iterator[nn.Parameter]:
         """Weights in which the result is linear."""
         yield from self.mix.parameters()
 
-    def forward(self, scalars: Tensor, vectors: Tensor) -> Tensor:
-        """Scalars (N, K0), vectors (N, 3, K1) -> (N, 3)."""
-        return self.mix(vectors * self.gate(scalars)[:, None, :])[..., 0]
+    def forward(self, scalars: Tensor, features: Tensor) -> Tensor:
+        """Scalars (N, K0) and features (N, 3, K) or (N, 3, 3, K)."""
+        return torch.einsum("n...k,nk->n...", features, self.gate(scalars) * self.mix.weight[0])
 
 
 def inverse_softplus(x: Tensor) -> Tensor:

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from leyden import segment
-from leyden.charges.demands import charges_or_dipoles
+from leyden.charges.demands import multipoles
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import Bonded, Quiet
+from leyden.charges.multipoles import Multipoles
 from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Vector, element_table
+from leyden.charges.readout import element_table
 from leyden.charges.transfer import Bonds, FormalCharges, Pair
 from leyden.density import GaussianBasis
 from leyden.features import Channels
@@ -34,7 +35,7 @@ that is more electronegative, and as much again by the transfer in the other dir
 
 
 class Split(Bonded, Quiet):
-    """Charges by transfer, and local dipoles if the basis has lmax 1.
+    """Charges by transfer; local dipoles too if the basis has lmax 1, and quadrupoles if it has lmax 2.
 
     formal: charge (e) of elements by atomic number, 0 where none is given; self_interaction: keep the energy of each
     Gaussian with itself; scale: as of Local.
@@ -53,7 +54,7 @@ class Split(Bonded, Quiet):
         hidden: int = 32,
     ) -> None:
         super().__init__()
-        charges_or_dipoles("Split", channels, basis)
+        multipoles("Split", channels, basis)
         self.basis, self.formal, self.self_interaction, self.hidden = basis, formal, self_interaction, hidden
         self.scale = scale
         elements = tuple(sorted(elements))
@@ -61,14 +62,14 @@ class Split(Bonded, Quiet):
         self.register_buffer("element", element_table(elements), persistent=False)
         self.initial = FormalCharges(channels.scalars, hidden, elements, formal)
         self.transfer = Pair(channels.scalars, hidden, INITIAL_TRANSFER * (chi[None, :] - chi[:, None]))
-        self.dipole = Vector(channels.scalars, channels.vectors) if basis.lmax else None
+        self.multipoles = Multipoles(channels, basis)
 
     def solve(self, problem: Problem) -> Solution:
-        """Read the transfers, and the dipoles, from the features."""
+        """Read the transfers, and the multipoles, from the features."""
         problem.require_closed("charges.Split")
         initial, bonds, transfers = problem.once(self.transfers)
         charges = initial + bonds.received(transfers, len(initial))
-        density = torch.cat([charges, *self._dipoles(problem)], 1)
+        density = torch.cat([charges, self.scale * self.multipoles(problem.features)], 1)
         return Solution.direct(density, problem.system.charge)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
@@ -82,8 +83,8 @@ class Split(Bonded, Quiet):
         return out + problem.macroscopic.energy(self.polarization(problem, density).of(problem.system))
 
     def sources(self) -> Iterable[nn.Parameter]:
-        """Of transfers and dipoles."""
-        return [*self.transfer.linear(), *([] if self.dipole is None else self.dipole.linear())]
+        """Of transfers and multipoles."""
+        return [*self.transfer.linear(), *self.multipoles.linear()]
 
     def transfers(self, problem: Problem) -> tuple[Tensor, Bonds, Tensor]:
         """q0 (N, 1), and along the bonds of both directions the charges t (B, 1), e."""
@@ -96,11 +97,7 @@ class Split(Bonded, Quiet):
         system = problem.system
         initial, bonds, transfers = problem.once(self.transfers)
         rest = -segment.total(transfers * bonds.vectors, system.index[bonds.receivers], system.count)
-        for dipoles in self._dipoles(problem):
+        if self.basis.lmax:
+            dipoles = self.scale * self.multipoles(problem.features)[:, :3]
             rest = rest + segment.total(dipoles, system.index, system.count)
         return self.initial.polarization(problem, initial, rest)
-
-    def _dipoles(self, problem: Problem) -> list[Tensor]:
-        """mu (N, 3), where the basis has dipoles."""
-        features = problem.features
-        return [] if self.dipole is None else [self.scale * self.dipole(features.scalars, features.vectors)]

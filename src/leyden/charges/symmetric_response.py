@@ -20,7 +20,7 @@ from leyden.charges.electronegativity import electronegativity
 from leyden.charges.local import INITIAL_CHARGE
 from leyden.charges.model import Quiet, Solved
 from leyden.charges.problem import Problem
-from leyden.charges.readout import Invariant, Vector, element_table, inverse_softplus, positive_blocks
+from leyden.charges.readout import Equivariant, Invariant, element_table, inverse_softplus, positive_blocks
 from leyden.density import GaussianBasis
 from leyden.features import Channels
 from leyden.solve import Settings, Solution
@@ -55,7 +55,7 @@ class SymmetricResponse(Solved, Quiet):
         soft = torch.full_like(chi, INITIAL_SOFTNESS)
         self.softness = Invariant(channels.scalars, hidden, inverse_softplus(soft))
         if basis.lmax:
-            self.dipole = Vector(channels.scalars, channels.vectors)
+            self.dipole = Equivariant(channels.scalars, channels.vectors)
             self.stretch = Invariant(channels.scalars, hidden, inverse_softplus(soft.sqrt()))
             self.anisotropy = nn.Linear(channels.tensors, 1, bias=False) if channels.tensors else None
 

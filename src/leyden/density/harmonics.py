@@ -65,6 +65,11 @@ def second_moments(like: Tensor) -> Tensor:
     return out
 
 
+def from_second_moments(moments: Tensor) -> Tensor:
+    """Coefficients (N, 5) of the l = 2 functions with symmetric traceless second moments (N, 3, 3)."""
+    return 1.5 * torch.einsum("nij,mij->nm", moments, second_moments(moments))
+
+
 def rotation(matrix: Tensor, lmax: int) -> Tensor:
     """How density coefficients turn with positions r -> matrix r: block-diagonal ((lmax + 1)^2, (lmax + 1)^2)."""
     blocks = [matrix.new_ones(1, 1), matrix][: lmax + 1]

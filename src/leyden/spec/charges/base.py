@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from leyden.charges import ChargeModel
 from leyden.features import Channels
@@ -12,7 +12,18 @@ from leyden.spec.section import Element, Section, Width
 DEFAULT_WIDTH = 0.5**0.5
 DEFAULT_RECEIVERS = (0.7, 1.5)
 
+
+def _beside_dipoles(quadrupoles: bool, others: ValidationInfo) -> bool:
+    """There are no quadrupoles without dipoles."""
+    if quadrupoles and not others.data.get("dipoles", True):
+        raise ValueError("expected dipoles beside quadrupoles; set dipoles to true")
+    return quadrupoles
+
+
 Widths = Annotated[Width | dict[Element, Width], Field(description="Å, standard deviation of the density")]
+Quadrupoles = Annotated[
+    bool, AfterValidator(_beside_dipoles), Field(description="beside dipoles; of backbones with features of rank 2")
+]
 Formal = Annotated[dict[Element, float] | None, Field(description="e, charge of an element before transfers; else 0")]
 Receivers = Annotated[tuple[Width, ...], Field(description="Å, of Gaussians that feel the potential")]
 Scale = Annotated[float, Field(gt=0.0, description="charge = scale * latent charge; sqrt(eps_inf) in a bulk")]

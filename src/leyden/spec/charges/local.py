@@ -5,7 +5,7 @@ from typing import Literal, Self
 from leyden.charges import Local, Split
 from leyden.density import GaussianBasis
 from leyden.features import Channels
-from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Scale, Widths
+from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Quadrupoles, Scale, Widths
 
 
 class LocalSpec(ChargeSpec):
@@ -15,6 +15,7 @@ class LocalSpec(ChargeSpec):
     kind: Literal["local"] = "local"
     mode: Literal["free", "shift", "softness"] = "softness"
     dipoles: bool = False
+    quadrupoles: Quadrupoles = False
     width: Widths = DEFAULT_WIDTH
     self_interaction: bool = True
     scale: Scale = 1.0
@@ -22,7 +23,7 @@ class LocalSpec(ChargeSpec):
 
     def make(self, channels: Channels, elements: tuple[int, ...]) -> Local:
         """The model."""
-        basis = GaussianBasis(self.width, int(self.dipoles))
+        basis = GaussianBasis(self.width, self.dipoles + self.quadrupoles)
         return Local(channels, elements, basis, self.mode, self.self_interaction, self.scale, self.hidden)
 
     @classmethod
@@ -31,6 +32,7 @@ class LocalSpec(ChargeSpec):
         return cls(
             mode=model.mode,
             dipoles=model.basis.lmax > 0,
+            quadrupoles=model.basis.lmax > 1,
             width=model.basis.width,
             self_interaction=model.self_interaction,
             scale=model.scale,
@@ -44,6 +46,7 @@ class SplitSpec(ChargeSpec):
     model = Split
     kind: Literal["split"] = "split"
     dipoles: bool = False
+    quadrupoles: Quadrupoles = False
     width: Widths = DEFAULT_WIDTH
     formal: Formal = None
     self_interaction: bool = True
@@ -52,7 +55,7 @@ class SplitSpec(ChargeSpec):
 
     def make(self, channels: Channels, elements: tuple[int, ...]) -> Split:
         """The model."""
-        basis = GaussianBasis(self.width, int(self.dipoles))
+        basis = GaussianBasis(self.width, self.dipoles + self.quadrupoles)
         return Split(channels, elements, basis, self.formal, self.self_interaction, self.scale, self.hidden)
 
     @classmethod
@@ -60,6 +63,7 @@ class SplitSpec(ChargeSpec):
         """Its spec."""
         return cls(
             dipoles=model.basis.lmax > 0,
+            quadrupoles=model.basis.lmax > 1,
             width=model.basis.width,
             formal=model.formal,
             self_interaction=model.self_interaction,
