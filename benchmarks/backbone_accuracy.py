@@ -107,7 +107,7 @@ def errors(rows: list[dict], far: bool, moments: bool) -> list[str]:
     """Seeds, minutes and errors of the runs of one row."""
     cells = [str(len(rows)), spread([r["training_seconds"] / 60 for r in rows])]
     cells += [spread([r["energy"]["rmse"] for r in rows], 1000, 2), spread([r["forces"]["rmse"] for r in rows], 1000)]
-    cells += [spread([r["far"] for r in rows], 1000)] * far
+    cells += [spread([r["far"] for r in rows], 1000)] if far else []
     there = "dipole" in rows[0]
     return cells + [spread([r["dipole"][k] for r in rows], 1, 3) if there else "-" for k in ("r2", "slope")] * moments
 

@@ -1,11 +1,11 @@
 """Polar dipeptides: trained on energies and forces only, judged on forces, moments and Born charges.
 
-python benchmarks/dipeptides.py PATH            the presets of the table with three seeds
+python benchmarks/dipeptides.py PATH            short-range, les and response with three seeds
 python benchmarks/dipeptides.py PATH --preset les --seed 0     one run, resumable
 python benchmarks/dipeptides.py PATH --preset response --dipoles 50     with the dipoles of 50 training frames
 
 The table is written from all runs that are finished, in the output folder or in the table before; of two runs with the
-same preset, dipoles and seed the newer counts.
+same model, dipoles, epochs and seed the newer counts.
 
 PATH is the folder spice_dipeptides_polar (train.xyz 495, val.xyz 55, test.xyz 50 frames of 42-51 atoms). To beat,
 published: force RMSE 61 test / 53 val meV/Å (latent charges; 72 / 59 short-range), dipole R2 0.991, quadrupole 0.911,
@@ -22,28 +22,36 @@ from ase import Atoms
 from ase.io import read, write
 from harness import RESULTS, Job, numbers, run, spread, write_table
 
+from leyden.spec import CartesianSpec, LocalSpec, ModelSpec
+from leyden.spec.presets import PRESETS
 from leyden.storage import load
-from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
+from leyden.train.config import Config, DataSection, LossSection, OptimizerSection
 from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 from leyden.train.metrics import Parity
 
-PRESETS = ("short-range", "les", "les-multipole", "response")
+SHORT = CartesianSpec(layers=1)
+"""A backbone that sees no further than its cutoff, so that charges have more to explain."""
+MODELS = {
+    **{name: PRESETS[name] for name in ("short-range", "les", "les-multipole", "response")},
+    "les-quadrupole": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True)),
+    "les-one-layer": PRESETS["les"].model_copy(update={"backbone": SHORT}),
+    "response-one-layer": PRESETS["response"].model_copy(update={"backbone": SHORT}),
+}
 MOMENTS = ("dipole", "quadrupole", "born_effective_charges")
 WEIGHT = 10.0
 """Of dipoles: 0.1 e Å in a molecule of 47 atoms costs as much as 46 meV/Å in all of its forces."""
 
 
 def config(name: str, seed: int, data: DataSection, folder: Path, epochs: int, dipoles: int) -> Config:
-    """The preset with these files; nothing else differs between presets."""
-    return preset(name, data.train).model_copy(
-        update={
-            "output": folder,
-            "seed": seed,
-            "data": data,
-            "loss": LossSection(dipole=WEIGHT if dipoles else 0.0),
-            "optimizer": OptimizerSection(epochs=epochs),
-        }
+    """Nothing else differs between models."""
+    return Config(
+        output=folder,
+        seed=seed,
+        data=data,
+        model=MODELS[name],
+        loss=LossSection(dipole=WEIGHT if dipoles else 0.0),
+        optimizer=OptimizerSection(epochs=epochs),
     )
 
 
@@ -93,25 +101,25 @@ def published(path: Path) -> dict[str, Parity]:
     }
 
 
-def identity(result: dict) -> tuple[str, int, int]:
-    """Preset, number of labelled dipoles, and seed of a run."""
-    return result["preset"], result.get("dipoles", 0), result["seed"]
+def identity(result: dict) -> tuple[str, int, int, int]:
+    """Model, number of labelled dipoles, epochs and seed of a run."""
+    return result["preset"], result.get("dipoles", 0), result["epochs"], result["seed"]
 
 
 def title(result: dict) -> str:
     """How a table calls the model of a run."""
-    name, dipoles, _ = identity(result)
+    name, dipoles, *_ = identity(result)
     return f"{name}, {dipoles} dipoles" if dipoles else name
 
 
 def newest(results: Iterable[dict]) -> list[dict]:
     """One result of each run, that of the latest date and among those the last, in the order of the table."""
     kept = {identity(r): r for r in sorted(results, key=lambda r: r["date"])}
-    return sorted(kept.values(), key=lambda r: (PRESETS.index(r["preset"]), *identity(r)[1:]))
+    return sorted(kept.values(), key=lambda r: (list(MODELS).index(r["preset"]), *identity(r)[1:]))
 
 
 def table(results: list[dict], theirs: dict[str, Parity]) -> list[str]:
-    """Mean and standard deviation over seeds, one row for each preset, number of dipoles and number of epochs."""
+    """Mean and standard deviation over seeds, one row for each model, number of dipoles and number of epochs."""
     machines = {f"{r['machine']}, {r['threads']} threads a run" for r in results}
     dates = sorted({r["date"] for r in results})
     lines = [
@@ -120,7 +128,7 @@ def table(results: list[dict], theirs: dict[str, Parity]) -> list[str]:
         f"`benchmarks/dipeptides.py PATH`, epochs as stated; {'; '.join(sorted(machines))};"
         f" {' to '.join(dict.fromkeys((dates[0], dates[-1])))}",
         "",
-        "| preset | seeds | epochs | minutes | E val / test, meV/atom | F val | F test, meV/Å |"
+        "| model | seeds | epochs | minutes | E val / test, meV/atom | F val | F test, meV/Å |"
         " dipole R2 | slope | MAE, e Å | quadrupole R2 | slope | MAE, e Å² | Born R2 | slope | MAE, e |",
         "|---" * 16 + "|",
     ]
@@ -156,7 +164,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path)
-    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=["short-range", "les", "response"])
+    parser.add_argument("--preset", choices=MODELS, nargs="*", default=["short-range", "les", "response"])
     parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--dipoles", type=int, default=0, help="training frames that keep their dipole")

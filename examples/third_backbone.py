@@ -40,31 +40,28 @@ class SevenNet(Backbone):
         for name in ("onehot_idx_to_onehot", "reduce_total_enegy", "force_output"):
             self.model.delete_module_by_key(name)
         self.cutoff, self.elements = float(model.cutoff), tuple(sorted(model.type_map))
-        self.species = Elements(self.elements)
-        columns = torch.tensor([model.type_map[z] for z in self.elements])
-        self.register_buffer("column", columns, persistent=False)
+        self.species = Elements(tuple(sorted(model.type_map, key=model.type_map.get)))
         gates = [layer.gate for layer in self.model if isinstance(layer, EquivariantGate)]
         self.layout = Layout("+".join(str(gate.irreps_out) for gate in gates))
         self.channels = self.layout.channels
         self.embedding = self.model.onehot_to_feature_x
-        self.conditioning = Conditioning(len(columns), self.embedding.irreps_out.dim, silent=True)
+        self.conditioning = Conditioning(len(self.elements), self.embedding.irreps_out.dim, silent=True)
         self.conditioning.to(next(model.parameters()).dtype)
         shift = self.model.rescale_atomic_energy.shift
-        each = shift.detach().double().expand(len(columns))[columns]
-        self.reference = dict(zip(self.elements, each.tolist(), strict=True))
+        each = shift.detach().double().expand(len(self.elements)).tolist()
+        self.reference = dict(zip(self.species.elements, each, strict=True))
         nn.init.zeros_(shift)
 
     def forward(self, graph: Graph) -> Features:
         """Energy and features of all atoms, layer by layer."""
         species = self.species(graph.system.numbers)
-        column = self.column[species]
-        one_hot = nn.functional.one_hot(column, len(self.elements)).to(graph.vectors.dtype)
+        one_hot = nn.functional.one_hot(species, len(self.elements)).to(graph.vectors.dtype)
         data = {
             "edge_vec": graph.vectors,
             "edge_index": torch.stack([graph.pairs.centers, graph.pairs.neighbors]),
             "x": one_hot,
             "node_attr": one_hot,
-            "atom_type": column,
+            "atom_type": species,
         }
         features = []
         for layer in self.model:

@@ -39,7 +39,6 @@ class MACE(Pretrained):
     """
 
     model: Any
-    column: Tensor
 
     def __init__(self, model: nn.Module, head: str | None = None) -> None:
         super().__init__()
@@ -56,8 +55,7 @@ class MACE(Pretrained):
         self.average_neighbors, self.compiled = float(self.form["avg_num_neighbors"]), False
         self.layout = mace_models.layout(self.model)
         self.channels = self.layout.channels
-        self.species = Elements(self.elements)
-        self.register_buffer("column", torch.tensor([numbers.index(z) for z in self.elements]), persistent=False)
+        self.species = Elements(tuple(numbers))
         width = Layout(str(self.model.node_embedding.linear.irreps_out)).size
         self.conditioning = Conditioning(len(numbers), width, silent=True).to(next(self.model.parameters()).dtype)
         self.reference = self._take_reference(numbers)
@@ -133,7 +131,7 @@ class MACE(Pretrained):
     def _data(self, graph: Graph, species: Tensor) -> dict[str, Tensor]:
         """What a MACE model reads. Its pairs go from the neighbor to the center."""
         system, vectors = graph.system, graph.vectors
-        attributes = nn.functional.one_hot(self.column[species], len(self.elements)).to(vectors.dtype)
+        attributes = nn.functional.one_hot(species, len(self.elements)).to(vectors.dtype)
         ends = torch.cat([system.size.new_zeros(1), system.size.cumsum(0)])
         return {
             "positions": vectors.new_zeros(len(system.numbers), 3),

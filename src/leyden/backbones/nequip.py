@@ -37,7 +37,6 @@ class NequIP(Pretrained):
     """
 
     model: Any
-    column: Tensor
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -48,8 +47,7 @@ class NequIP(Pretrained):
         self.average_neighbors = nequip_networks.average_neighbors(self.model)
         self.tap: Tap = (Atoms if nequip_networks.family(self.model) == "NequIP" else Pairs)(self.model)
         self.channels = self.tap.layout.channels
-        self.species = Elements(self.elements)
-        self.register_buffer("column", torch.tensor([numbers.index(z) for z in self.elements]), persistent=False)
+        self.species = Elements(tuple(numbers))
         self.conditioning = Conditioning(len(numbers), self.tap.embedding.embedding_dim, silent=True)
         self.conditioning.to(next(self.model.parameters()).dtype)
         self.reference = nequip_networks.shifts(self.model)
@@ -63,7 +61,7 @@ class NequIP(Pretrained):
         with ExitStack() as stack:
             for hook in self.tap.hooks(graph, state, kept):
                 stack.enter_context(hook)
-            out = self.model(inputs(self.column[species], graph.pairs.centers, graph.pairs.neighbors, graph.vectors))
+            out = self.model(inputs(species, graph.pairs.centers, graph.pairs.neighbors, graph.vectors))
         energy = out["atomic_energy"][:, 0].to(graph.vectors.dtype)
         return self.tap.layout.features(energy, self.tap.joined(graph, out, kept))
 
