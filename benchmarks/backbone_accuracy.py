@@ -9,14 +9,15 @@ Runs are resumable. The models are small and not tuned: the table says what char
 backbone is best. Learning rate, batches and losses are those of the preset for all.
 """
 
-import argparse
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from ase.io import read
 from charged_dimers import prepare
-from harness import Job, finished, heading, numbers, run, spread, write_table
+from harness import Job, complete, heading, numbers, options, spread
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection, preset
@@ -53,17 +54,16 @@ def files(name: str, data: Path | None, folder: Path) -> dict[str, Path]:
     return {part: data / "spice_dipeptides_polar" / f"{part}.xyz" for part in ("train", "val", "test")}
 
 
-def config(
-    name: str, backbone: str, chosen: str, seed: int, parts: dict[str, Path], folder: Path, epochs: int
-) -> Config:
+def config(job: Job, name: str, parts: dict[str, Path], epochs: int) -> Config:
     """The preset with this backbone; nothing else differs."""
-    start = preset(chosen, parts["train"])
-    model = type(start.model).model_validate(start.model.model_dump() | {"backbone": BACKBONES[backbone]})
+    start = preset(job.preset, parts["train"])
+    backbone = BACKBONES[str(job.about["backbone"])]
+    model = type(start.model).model_validate(start.model.model_dump() | {"backbone": backbone})
     return start.model_copy(
         update={
             "model": model,
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": DataSection(train=parts["train"], validation=parts["val"]),
             "loss": LossSection(forces=100.0 if name == "charged_dimers" else 1.0),
             "optimizer": OptimizerSection(epochs=epochs),
@@ -72,14 +72,14 @@ def config(
     )
 
 
-def measure(best: Path, test: Path, backbone: str) -> dict:
+def measure(best: Path, test: Path) -> dict:
     """Errors on the test frames, beyond FAR too, and the number of weights."""
     potential = load(best)
     found = evaluate(potential, frames_for(potential, test).frames)
     forces = found.parities["forces"]
     apart = np.array([atoms.info.get("separation", 0.0) for atoms in read(test, ":")])[forces.frame] > FAR
     far = {"far": float(np.sqrt(np.mean((forces.predicted - forces.reference)[apart] ** 2)))} if apart.any() else {}
-    return numbers(found) | far | {"backbone": backbone, "weights": sum(w.numel() for w in potential.parameters())}
+    return numbers(found) | far | {"weights": sum(w.numel() for w in potential.parameters())}
 
 
 def table(name: str, results: list[dict], epochs: int) -> list[str]:
@@ -114,29 +114,26 @@ def errors(rows: list[dict], far: bool, moments: bool) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write a table of each set from all finished runs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=TITLES, nargs="*", default=["ion_pairs", "water_clusters"])
-    parser.add_argument("--backbone", choices=BACKBONES, nargs="*", default=["cartesian"])
-    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=list(PRESETS))
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=None, help="other than those of each set")
-    parser.add_argument("--data", type=Path, default=None, help="folder of the published data")
-    parser.add_argument("--output", type=Path, default=Path("runs/backbone_accuracy"))
-    parser.add_argument("--table", action="store_true", help="write tables from finished runs and do nothing else")
+    parser = options(__doc__, Path("runs/backbone_accuracy"), None, set=TITLES, backbone=BACKBONES, preset=PRESETS)
+    parser.add_argument("--data", type=Path, help="folder of the published data")
+    parser.set_defaults(set=["ion_pairs", "water_clusters"], backbone=["cartesian"])
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in given.set:
         folder, epochs = given.output / name, given.epochs or EPOCHS[name]
         parts = {} if given.table else files(name, given.data, folder)
-        for seed in [] if given.table else given.seed:
-            for backbone in given.backbone:
-                for chosen in given.preset:
-                    job = Job(chosen, seed, folder / f"{backbone}-{chosen}-{seed}")
-                    settings = config(name, backbone, chosen, seed, parts, job.folder, epochs)
-                    run(job, settings, lambda best, test=parts["test"], b=backbone: measure(best, test, b))
-        results = finished(folder)
-        if results:
-            print(write_table(f"backbone_accuracy_{name}", table(name, results, epochs), results))
+        jobs = [
+            Job(chosen, seed, folder / f"{backbone}-{chosen}-{seed}", {"backbone": backbone})
+            for seed, backbone, chosen in product(given.seed, given.backbone, given.preset)
+        ]
+        complete(
+            f"backbone_accuracy_{name}",
+            folder,
+            [] if given.table else jobs,
+            partial(config, name=name, parts=parts, epochs=epochs),
+            lambda best, job, parts=parts: measure(best, parts["test"]),
+            partial(table, name, epochs=epochs),
+        )
 
 
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ is in training: its forces show whether charges stay on their ions, and the ener
 model tells the charge states apart. Dipoles are never trained on.
 """
 
-import argparse
 import csv
-import json
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase.io import read
-from harness import Job, numbers, run, spread, write_table
+from harness import Job, complete, numbers, options, spread
 
 from leyden.storage import load
 from leyden.train.config import PRESETS, Config, DataSection, HardwareSection, OptimizerSection, preset
@@ -36,28 +36,17 @@ HEADER = ["preset", "seeds", "CPU s", "of les", "iterations", "unsolved train", 
           "E, meV/atom", "F, meV/Å", "dipole R2", "slope", "RMSE, e Å"]  # fmt: skip
 
 
-def arguments() -> argparse.Namespace:
-    """The command line: data sets, presets, seeds, epochs and output folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=SETS, nargs="*", default=list(SETS))
-    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=list(PRESETS))
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--output", type=Path, default=Path("runs/charge_models"))
-    return parser.parse_args()
-
-
-def config(name: str, seed: int, data: Path, folder: Path, epochs: int) -> Config:
+def config(job: Job, data: Path, epochs: int) -> Config:
     """The preset with these files; nothing else differs between presets, but for formal charges."""
-    chosen = preset(name, data / "train.xyz")
+    chosen = preset(job.preset, data / "train.xyz")
     model = chosen.model
-    if name in ("split", "sqe"):
+    if job.preset in ("split", "sqe"):
         model = model.model_copy(update={"charges": model.charges.model_copy(update={"formal": FORMAL[data.name]})})
     return chosen.model_copy(
         update={
             "model": model,
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": DataSection(train=data / "train.xyz", validation=data / "val.xyz"),
             "optimizer": OptimizerSection(epochs=epochs, batch_size=3),
             "hardware": HardwareSection(threads=1),
@@ -148,16 +137,18 @@ def charge_cells(rows: list[dict], charges: list[str]) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write a table of each set from all finished runs."""
-    given = arguments()
+    given = options(__doc__, Path("runs/charge_models"), 20, set=SETS, preset=PRESETS).parse_args()
     for name in given.set:
         data, folder = DATASETS / name, given.output / name
-        for seed in given.seed:
-            for chosen in given.preset:
-                job = Job(chosen, seed, folder / f"{chosen}-{seed}")
-                settings = config(chosen, seed, data, job.folder, given.epochs)
-                run(job, settings, lambda best, test=data / "test.xyz": measure(best, test))
-        results = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
-        print(write_table(f"charge_models_{name}", table(name, results, given.epochs), results))
+        jobs = [Job(chosen, seed, folder / f"{chosen}-{seed}") for seed, chosen in product(given.seed, given.preset)]
+        complete(
+            f"charge_models_{name}",
+            folder,
+            [] if given.table else jobs,
+            partial(config, data=data, epochs=given.epochs),
+            lambda best, job, test=data / "test.xyz": measure(best, test),
+            partial(table, name, epochs=given.epochs),
+        )
 
 
 if __name__ == "__main__":

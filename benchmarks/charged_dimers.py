@@ -9,12 +9,13 @@ charged molecules contain an offset for each kind of dimer, so energies are comp
 each kind.
 """
 
-import json
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase.io import read, write
-from harness import Job, arguments, numbers, run, spread, write_table
+from harness import Job, complete, numbers, options, spread
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
@@ -52,12 +53,12 @@ def prepare(source: Path, folder: Path) -> dict[str, Path]:
     return files
 
 
-def config(name: str, seed: int, files: dict[str, Path], folder: Path, epochs: int) -> Config:
+def config(job: Job, files: dict[str, Path], epochs: int) -> Config:
     """The training frames serve as validation, since ten frames a dimer leave none to spare."""
-    return preset(name, files["train"]).model_copy(
+    return preset(job.preset, files["train"]).model_copy(
         update={
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": DataSection(train=files["train"], validation=files["train"]),
             "loss": LossSection(energy=10.0, forces=100.0),
             "optimizer": OptimizerSection(epochs=epochs),
@@ -114,17 +115,16 @@ def table(results: list[dict], command: str) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments(__doc__, PRESETS, 800, Path("runs/charged_dimers"))
+    given = options(__doc__, Path("runs/charged_dimers"), 800, "path", preset=PRESETS).parse_args()
     files = prepare(given.path, given.output / "data")
-    for seed in given.seed:
-        for name in given.preset:
-            job = Job(name, seed, given.output / f"{name}-{seed}")
-            run(job, config(name, seed, files, job.folder, given.epochs), lambda best: measure(best, files))
-    results = [json.loads(path.read_text()) for path in sorted(given.output.glob("*/result.json"))]
-    print(
-        write_table(
-            "charged_dimers", table(results, f"`benchmarks/charged_dimers.py PATH --epochs {given.epochs}`"), results
-        )
+    jobs = [Job(name, seed, given.output / f"{name}-{seed}") for seed, name in product(given.seed, given.preset)]
+    complete(
+        "charged_dimers",
+        given.output,
+        [] if given.table else jobs,
+        lambda job: config(job, files, given.epochs),
+        lambda best, job: measure(best, files),
+        partial(table, command=f"`benchmarks/charged_dimers.py PATH --epochs {given.epochs}`"),
     )
 
 

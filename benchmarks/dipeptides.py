@@ -12,15 +12,15 @@ published: force RMSE 61 test / 53 val meV/Å (latent charges; 72 / 59 short-ran
 Born charges 0.952.
 """
 
-import argparse
 import json
 from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from harness import RESULTS, Job, numbers, run, spread, write_table
+from harness import RESULTS, Job, finished, numbers, options, run, spread, write_table
 
 from leyden.spec import CartesianSpec, LocalSpec, ModelSpec
 from leyden.spec.presets import PRESETS
@@ -43,13 +43,13 @@ WEIGHT = 10.0
 """Of dipoles: 0.1 e Å in a molecule of 47 atoms costs as much as 46 meV/Å in all of its forces."""
 
 
-def config(name: str, seed: int, data: DataSection, folder: Path, epochs: int, dipoles: int) -> Config:
+def config(job: Job, data: DataSection, epochs: int, dipoles: int) -> Config:
     """Nothing else differs between models."""
     return Config(
-        output=folder,
-        seed=seed,
+        output=job.folder,
+        seed=job.seed,
         data=data,
-        model=MODELS[name],
+        model=MODELS[job.preset],
         loss=LossSection(dipole=WEIGHT if dipoles else 0.0),
         optimizer=OptimizerSection(epochs=epochs),
     )
@@ -160,32 +160,20 @@ def table(results: list[dict], theirs: dict[str, Parity]) -> list[str]:
     return lines
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--preset", choices=MODELS, nargs="*", default=["short-range", "les", "response"])
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--dipoles", type=int, default=0, help="training frames that keep their dipole")
-    parser.add_argument("--output", type=Path, default=Path("runs/dipeptides"))
-    return parser.parse_args()
-
-
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments()
-    for seed in given.seed:
-        for name in given.preset:
-            kind = f"{name}-dipoles{given.dipoles}" if given.dipoles else name
-            job = Job(name, seed, given.output / f"{kind}-{seed}")
-            data = files(given.path, job.folder / "data", given.dipoles, seed)
-            settings = config(name, seed, data, job.folder, given.epochs, given.dipoles)
-            run(job, settings, lambda best: measure(best, given.path) | {"dipoles": given.dipoles})
+    parser = options(__doc__, Path("runs/dipeptides"), 100, "path", preset=MODELS)
+    parser.add_argument("--dipoles", type=int, default=0, help="training frames that keep their dipole")
+    parser.set_defaults(preset=["short-range", "les", "response"])
+    given = parser.parse_args()
+    labelled = f"-dipoles{given.dipoles}" if given.dipoles else ""
+    for seed, name in [] if given.table else product(given.seed, given.preset):
+        job = Job(name, seed, given.output / f"{name}{labelled}-{seed}", {"dipoles": given.dipoles})
+        data = files(given.path, job.folder / "data", given.dipoles, seed)
+        run(job, config(job, data, given.epochs, given.dipoles), lambda best: measure(best, given.path))
     before = RESULTS / "dipeptides.json"
     earlier = json.loads(before.read_text()) if before.exists() else []
-    finished = [json.loads(path.read_text()) for path in sorted(given.output.glob("*/result.json"))]
-    results = newest([*earlier, *finished])
+    results = newest([*earlier, *finished(given.output)])
     print(write_table("dipeptides", table(results, published(given.path / "test.xyz")), results))
 
 

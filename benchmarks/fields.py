@@ -1,15 +1,15 @@
 """What the benchmarks in electric fields share: published frames in our conventions, their runs and errors in parts."""
 
-import argparse
-import json
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from harness import Job, numbers, run, spread, write_table
+from harness import Job, complete, numbers, spread
 from numpy.typing import NDArray
 
 from leyden.train.config import Config
@@ -104,38 +104,26 @@ def _at(row: Mapping, where: Sequence[str]) -> float | None:
     return value
 
 
-def arguments(
-    description: str, presets: Sequence[str], labels: Sequence[str], epochs: int, output: Path
-) -> argparse.Namespace:
-    """The command line: path, presets, what to train on, seeds, epochs, output folder, and the table alone."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--preset", choices=presets, nargs="*", default=list(presets))
-    parser.add_argument("--labels", choices=labels, nargs="*", default=list(labels))
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=epochs)
-    parser.add_argument("--output", type=Path, default=output)
-    parser.add_argument("--table", action="store_true", help="write the table from finished runs and do nothing else")
-    return parser.parse_args()
-
-
 def benchmark(
-    name: str, given: argparse.Namespace, config: Callable[[Job, str], Config], measure: Callable[[Path], dict],
+    name: str,
+    given: Namespace,
+    config: Callable[[Job, str], Config],
+    measure: Callable[[Path], dict],
     table: Callable[[list[dict]], list[str]],
-) -> None:  # fmt: skip
+) -> None:
     """All runs asked for, the first seed of all before the second of any, and the table of all finished ones.
 
-    config takes a job and what it is trained on; measure a model folder; the table is written after every run.
+    config takes a job and what it is trained on; measure a model folder.
     """
-    for seed in [] if given.table else given.seed:
-        for labels in given.labels:
-            for preset in given.preset:
-                job = Job(preset, seed, given.output / f"{preset}-{labels}-{seed}")
-                run(job, config(job, labels), lambda best, labels=labels: measure(best) | {"labels": labels})
-                write_table(name, *_all(given.output, table))
-    print(write_table(name, *_all(given.output, table)))
-
-
-def _all(output: Path, table: Callable[[list[dict]], list[str]]) -> tuple[list[str], list[dict]]:
-    results = [json.loads(path.read_text()) for path in sorted(output.glob("*/result.json"))]
-    return table(results), results
+    jobs = [
+        Job(preset, seed, given.output / f"{preset}-{labels}-{seed}", {"labels": labels})
+        for seed, labels, preset in product(given.seed, given.labels, given.preset)
+    ]
+    complete(
+        name,
+        given.output,
+        [] if given.table else jobs,
+        lambda job: config(job, str(job.about["labels"])),
+        lambda best, job: measure(best),
+        table,
+    )

@@ -9,18 +9,20 @@ on all pairs below 10 Å, with all, some or none of the weights of the first mod
 pairs beyond 10 Å, which no training frame has.
 """
 
-import argparse
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
 from ase.io import read, write
 from backbone_accuracy import BACKBONES, DATASETS, errors, measure
-from harness import Job, finished, heading, run, write_table
+from harness import Job, complete, heading, options, run
 
 from leyden.backbones import MACE
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, HardwareSection, OptimizerSection, preset
 
+TEST = DATASETS / "ion_pairs" / "test.xyz"
 NEAR = 5.0
 """Å; how far apart ions are in the data of the first model."""
 WAYS = {
@@ -42,22 +44,22 @@ def near(folder: Path) -> DataSection:
     return DataSection(train=folder / "train.xyz", validation=folder / "val.xyz")
 
 
-def config(way: str, seed: int, folder: Path, epochs: int) -> Config:
+def config(job: Job, epochs: int) -> Config:
     """One way to train."""
     data = DataSection(
         **{p: DATASETS / "ion_pairs" / f"{f}.xyz" for p, f in (("train", "train"), ("validation", "val"))}
     )
-    backbone = dict(BACKBONES["mace"])
+    backbone, way = dict(BACKBONES["mace"]), job.about["way"]
     if way == "first":
-        data = near(folder.parent / "near")
+        data = near(job.folder.parent / "near")
     elif way != "scratch":
-        backbone = {"kind": "mace", "from": file(folder.parent, seed, epochs), "freeze": way}
-    start = preset("short-range" if way == "first" else "les", data.train)
+        backbone = {"kind": "mace", "from": first(job.folder.parent, job.seed, epochs), "freeze": way}
+    start = preset(job.preset, data.train)
     return start.model_copy(
         update={
             "model": type(start.model).model_validate(start.model.model_dump() | {"backbone": backbone}),
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": data,
             "optimizer": OptimizerSection(epochs=epochs),
             "hardware": HardwareSection(threads=1),
@@ -65,24 +67,20 @@ def config(way: str, seed: int, folder: Path, epochs: int) -> Config:
     )
 
 
-def file(folder: Path, seed: int, epochs: int) -> Path:
+def first(folder: Path, seed: int, epochs: int) -> Path:
     """The first model as a file of mace-torch."""
-    path = folder / f"first-{seed}.model"
+    path, job = folder / f"first-{seed}.model", trained("first", seed, folder)
     if not path.exists():
-        done(folder, "first", seed, epochs)
-        potential = load(folder / f"first-{seed}" / "best")
+        run(job, config(job, epochs), partial(measure, test=TEST))
+        potential = load(job.folder / "best")
         assert isinstance(potential.backbone, MACE)
         torch.save(potential.backbone.plain(potential.baseline.energies), path)
     return path
 
 
-def done(folder: Path, way: str, seed: int, epochs: int) -> dict:
-    """A finished run."""
-    job = Job("short-range" if way == "first" else "les", seed, folder / f"{way}-{seed}")
-    if job.result.exists():
-        return {}
-    test = DATASETS / "ion_pairs" / "test.xyz"
-    return run(job, config(way, seed, job.folder, epochs), lambda best: measure(best, test, "mace") | {"way": way})
+def trained(way: str, seed: int, folder: Path) -> Job:
+    """A run of one way."""
+    return Job("short-range" if way == "first" else "les", seed, folder / f"{way}-{seed}", {"way": way})
 
 
 def table(results: list[dict], epochs: int) -> list[str]:
@@ -109,18 +107,17 @@ def table(results: list[dict], epochs: int) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--freeze", choices=WAYS, nargs="*", default=list(WAYS))
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--output", type=Path, default=Path("runs/freezing"))
-    given = parser.parse_args()
+    given = options(__doc__, Path("runs/freezing"), 40, freeze=WAYS).parse_args()
     torch.set_num_threads(1)
-    for seed in given.seed:
-        for way in given.freeze:
-            done(given.output, way, seed, given.epochs)
-    results = finished(given.output)
-    print(write_table("freezing", table(results, given.epochs), results))
+    jobs = [trained(way, seed, given.output) for seed, way in product(given.seed, given.freeze)]
+    complete(
+        "freezing",
+        given.output,
+        [] if given.table else jobs,
+        partial(config, epochs=given.epochs),
+        lambda best, job: measure(best, TEST),
+        partial(table, epochs=given.epochs),
+    )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,12 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Job:
-    """A preset with a seed; its run folder and its result file."""
+    """A preset with a seed; its run folder, its result file, and what else tells its row of a table."""
 
     preset: str
     seed: int
     folder: Path
+    about: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def result(self) -> Path:
@@ -34,15 +36,36 @@ class Job:
         return self.folder / "result.json"
 
 
-def arguments(description: str, presets: Sequence[str], epochs: int, output: Path) -> argparse.Namespace:
-    """The command line of a training benchmark: path, presets, seeds, epochs and output folder."""
+def options(
+    description: str, output: Path, epochs: int | None, *paths: str, **choices: Iterable[str]
+) -> argparse.ArgumentParser:
+    """The command line of a training benchmark: paths, an option for each of `choices`, seeds, epochs, output folder,
+    and the table alone."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--preset", choices=presets, nargs="*", default=["short-range", "les"])
+    for name in paths:
+        parser.add_argument(name, type=Path)
+    for name, values in choices.items():
+        parser.add_argument(f"--{name}", choices=list(values), nargs="*", default=list(values))
     parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--output", type=Path, default=output)
-    return parser.parse_args()
+    parser.add_argument("--table", action="store_true", help="write the table from finished runs and do nothing else")
+    return parser
+
+
+def complete(
+    name: str,
+    folder: Path,
+    jobs: Iterable[Job],
+    config: Callable[[Job], Config],
+    measure: Callable[[Path, Job], dict],
+    table: Callable[[list[dict]], list[str]],
+) -> None:
+    """Run all jobs, and write the table of all finished runs in the folder."""
+    for job in jobs:
+        run(job, config(job), partial(measure, job=job))
+    results = finished(folder)
+    print(write_table(name, table(results), results))
 
 
 def run(job: Job, config: Config, measure: Callable[[Path], dict]) -> dict:
@@ -52,6 +75,7 @@ def run(job: Job, config: Config, measure: Callable[[Path], dict]) -> dict:
     started = time.process_time()
     done = train(config, restart="auto", console=Console(soft_wrap=True))
     found = measure(done.best) | {
+        **job.about,
         "preset": job.preset,
         "seed": job.seed,
         "epochs": done.epochs,

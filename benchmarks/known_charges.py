@@ -2,7 +2,7 @@
 
 python benchmarks/known_charges_data.py DATA                  once, where openmm is installed: see there for the physics
 python benchmarks/known_charges.py DATA                       all runs, seed by seed, then the table
-python benchmarks/known_charges.py DATA --case spce-8 --cutoff 3.5 --seed 0      one run, resumable
+python benchmarks/known_charges.py DATA --control spce-8-les-3.5-1 --seed 0      one run, resumable
 python benchmarks/known_charges.py DATA --table               the table from all runs that are finished
 
 Cases are named by force field and number of molecules; box: periodic. A backbone of one layer sees no further than its
@@ -12,8 +12,6 @@ of steps. The diagnostic needs no known charges (properties/identifiability.py);
 is what the table is for.
 """
 
-import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -22,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness import Job, numbers, run, spread, write_table
+from harness import Job, complete, numbers, options, spread
 from scipy.stats import spearmanr
 
 from leyden.properties.identifiability import identifiability
@@ -66,21 +64,7 @@ CHARGES += [Control("spce-box32", "les", 4.5), Control("spce-8", "les", 4.5, lay
 INDUCED = [Control(case, name, 4.5) for case, name in product(("amoeba-2", "amoeba-8"), ("polarizable", "response"))]
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    cases = sorted({c.case for c in CHARGES + INDUCED})
-    parser.add_argument("--case", choices=cases, nargs="*", default=cases)
-    parser.add_argument("--cutoff", type=float, nargs="*", default=CUTOFFS)
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--output", type=Path, default=Path("runs/known_charges"))
-    parser.add_argument("--table", action="store_true")
-    return parser.parse_args()
-
-
-def config(control: Control, seed: int, data: Path, folder: Path, epochs: int) -> Config:
+def config(job: Job, control: Control, data: Path, epochs: int) -> Config:
     """The preset with a backbone of this reach; nothing else differs."""
     chosen = preset(control.preset, data / "train.xyz")
     reach = {"cutoff": control.cutoff, "layers": control.layers, "channels": CHANNELS}
@@ -88,8 +72,8 @@ def config(control: Control, seed: int, data: Path, folder: Path, epochs: int) -
     return chosen.model_copy(
         update={
             "model": chosen.model.model_copy(update={"backbone": backbone}),
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": DataSection(train=data / "train.xyz", validation=data / "val.xyz"),
             "optimizer": OptimizerSection(epochs=epochs, batch_size=MOLECULES_A_STEP // control.molecules),
             "hardware": HardwareSection(threads=1),
@@ -97,10 +81,10 @@ def config(control: Control, seed: int, data: Path, folder: Path, epochs: int) -
     )
 
 
-def measure(best: Path, control: Control, path: Path) -> dict:
+def measure(best: Path, control: Control, data: Path) -> dict:
     """Errors, charges and slopes on the test frames, and the diagnostic."""
     potential = load(best, torch.float64)
-    frames = frames_for(potential, path).frames
+    frames = frames_for(potential, data / "test.xyz").frames
     found = evaluate(potential, frames)
     batch = collate(frames).to(dtype=torch.float64)
     ratio = identifiability(potential, batch.system, batch.labels.forces, control.layers * control.cutoff)
@@ -228,15 +212,25 @@ def verdict(results: list[dict]) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments()
-    asked = [c for c in CHARGES + INDUCED if c.case in given.case and c.cutoff in given.cutoff]
-    for seed, control in product([] if given.table else given.seed, asked):
-        job = Job(control.preset, seed, given.output / f"{control.name}-{seed}")
-        data = given.path / control.case
-        settings = config(control, seed, data, job.folder, given.epochs)
-        run(job, settings, lambda best, control=control, data=data: measure(best, control, data / "test.xyz"))
-    results = [json.loads(path.read_text()) for path in sorted(given.output.glob("*/result.json"))]
-    print(write_table("known_charges", table(results, f"`{COMMAND} DATA --epochs {results[0]['epochs']}`"), results))
+    controls = {control.name: control for control in CHARGES + INDUCED}
+    given = options(__doc__, Path("runs/known_charges"), 24, "path", control=controls).parse_args()
+    jobs = [
+        Job(controls[name].preset, seed, given.output / f"{name}-{seed}", {"control": name})
+        for seed, name in product(given.seed, given.control)
+    ]
+
+    def asked(job: Job) -> tuple[Control, Path]:
+        control = controls[str(job.about["control"])]
+        return control, given.path / control.case
+
+    complete(
+        "known_charges",
+        given.output,
+        [] if given.table else jobs,
+        lambda job: config(job, *asked(job), given.epochs),
+        lambda best, job: measure(best, *asked(job)),
+        lambda results: table(results, f"`{COMMAND} DATA --epochs {results[0]['epochs']}`"),
+    )
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from fields import Signs, arguments, benchmark, converted, figure, figures, store, strength
-from harness import Job, spread
+from fields import Signs, benchmark, converted, figure, figures, store, strength
+from harness import Job, options, spread
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
@@ -128,7 +128,7 @@ def _notes(files: dict[str, tuple[Path, int]], counts: dict[str, int]) -> str:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments(__doc__, PRESETS, list(LABELS), 9, Path("runs/molecule_in_field"))
+    given = options(__doc__, Path("runs/molecule_in_field"), 9, "path", preset=PRESETS, labels=LABELS).parse_args()
     files = prepare(given.path, given.output / "data")
     benchmark(
         "molecule_in_field",

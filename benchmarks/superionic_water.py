@@ -10,15 +10,16 @@ Of each file the seed draws 19 frames for training, 3 of them to choose the epoc
 have Born charges. 20 others are the test.
 """
 
-import argparse
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io import read, write
-from harness import Job, figures, finished, heading, run, spread, write_table
+from harness import Job, complete, figures, heading, options, spread
 
 from leyden.spec import CartesianSpec
 from leyden.storage import load
@@ -77,19 +78,6 @@ PARTS = {
 }
 
 
-def arguments() -> argparse.Namespace:
-    """The command line: presets, labels, seeds, epochs and output folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=list(PRESETS))
-    parser.add_argument("--labels", choices=LABELS, nargs="*", default=list(LABELS))
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--output", type=Path, default=Path("runs/superionic_water"))
-    parser.add_argument("--table", action="store_true")
-    return parser.parse_args()
-
-
 def split(path: Path, seed: int, folder: Path) -> Path:
     """Write the parts of both files into a folder and return it."""
     if (folder / "test.xyz").exists():
@@ -118,18 +106,18 @@ def bare(atoms: Atoms, kind: str, labelled: bool) -> Atoms:
     return out
 
 
-def config(name: str, labels: Labels, seed: int, data: Path, folder: Path, epochs: int) -> Config:
+def config(job: Job, labels: Labels, data: Path, epochs: int) -> Config:
     """The preset with these files and labels, and a shorter cutoff as the water is dense."""
-    chosen = preset(name, data / "train.xyz")
+    chosen = preset(job.preset, data / "train.xyz")
     model = chosen.model.model_copy(update={"backbone": CartesianSpec(cutoff=CUTOFF)})
-    if name == "split":
+    if job.preset == "split":
         model = model.model_copy(update={"charges": model.charges.model_copy(update={"formal": FORMAL})})
     train, validation = (data / f"{part}{labels.files}.xyz" for part in ("train", "val"))
     return chosen.model_copy(
         update={
             "model": model,
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": DataSection(train=train, validation=validation),
             "loss": labels.loss,
             "optimizer": OptimizerSection(epochs=epochs * labels.longer, batch_size=1, warmup_steps=30),
@@ -250,16 +238,23 @@ def note(results: list[dict]) -> str:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments()
-    for seed in [] if given.table else given.seed:
-        data = split(given.path, seed, given.output / "data" / str(seed))
-        for name in given.preset:
-            for labels in given.labels:
-                job = Job(name, seed, given.output / f"{name}-{labels}-{seed}")
-                settings = config(name, LABELS[labels], seed, data, job.folder, given.epochs)
-                run(job, settings, lambda best, data=data, labels=labels: measure(best, data) | {"labels": labels})
-    results = finished(given.output)
-    print(write_table("superionic_water", table(results, "`benchmarks/superionic_water.py PATH`"), results))
+    given = options(__doc__, Path("runs/superionic_water"), EPOCHS, "path", preset=PRESETS, labels=LABELS).parse_args()
+    jobs = [
+        Job(name, seed, given.output / f"{name}-{labels}-{seed}", {"labels": labels})
+        for seed, name, labels in product(given.seed, given.preset, given.labels)
+    ]
+
+    def data(job: Job) -> Path:
+        return split(given.path, job.seed, given.output / "data" / str(job.seed))
+
+    complete(
+        "superionic_water",
+        given.output,
+        [] if given.table else jobs,
+        lambda job: config(job, LABELS[str(job.about["labels"])], data(job), given.epochs),
+        lambda best, job: measure(best, data(job)),
+        partial(table, command="`benchmarks/superionic_water.py PATH`"),
+    )
 
 
 if __name__ == "__main__":

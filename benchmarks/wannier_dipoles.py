@@ -14,14 +14,15 @@ That of a model is sum_H q_H (r_H - r_O) + sum_i mu_i: a charge of the molecule 
 frames for training, 2 of them to choose the epoch; the other 6 are the test.
 """
 
-import argparse
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from harness import Job, figures, finished, heading, run, spread, write_table
+from harness import Job, complete, figures, heading, options, spread
 
 from leyden.potential import Potential
 from leyden.storage import load
@@ -67,18 +68,6 @@ MODELS = {
 }
 
 
-def arguments() -> argparse.Namespace:
-    """The command line: models, seeds, epochs and output folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--model", choices=MODELS, nargs="*", default=list(MODELS))
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--output", type=Path, default=Path("runs/wannier_dipoles"))
-    parser.add_argument("--table", action="store_true")
-    return parser.parse_args()
-
-
 def split(path: Path, seed: int, folder: Path) -> Path:
     """Write train.xyz and test.xyz, drawn by the seed, with the density that the Wannier centres give, into a folder
     and return it."""
@@ -99,7 +88,7 @@ def labelled(atoms: Atoms) -> Atoms:
     return atoms
 
 
-def config(model: Model, seed: int, data: Path, folder: Path, epochs: int) -> Config:
+def config(job: Job, model: Model, data: Path, epochs: int) -> Config:
     """The preset with these files and labels."""
     chosen = preset(model.preset, data / "train.xyz")
     spec = chosen.model
@@ -108,8 +97,8 @@ def config(model: Model, seed: int, data: Path, folder: Path, epochs: int) -> Co
     return chosen.model_copy(
         update={
             "model": spec,
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": DataSection(train=data / "train.xyz", validation_fraction=2 / TRAINING, keys=model.keys),
             "loss": model.loss,
             "optimizer": OptimizerSection(epochs=epochs, batch_size=1),
@@ -229,15 +218,23 @@ def note(results: list[dict]) -> str:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments()
-    for seed in [] if given.table else given.seed:
-        data = split(given.path / "dplr_water.xyz", seed, given.output / "data" / str(seed))
-        for name in given.model:
-            job = Job(MODELS[name].preset, seed, given.output / f"{name}-{seed}")
-            settings = config(MODELS[name], seed, data, job.folder, given.epochs)
-            run(job, settings, lambda best, data=data, name=name: measure(best, data) | {"model": name})
-    results = finished(given.output)
-    print(write_table("wannier_dipoles", table(results, "`benchmarks/wannier_dipoles.py PATH`"), results))
+    given = options(__doc__, Path("runs/wannier_dipoles"), EPOCHS, "path", model=MODELS).parse_args()
+    jobs = [
+        Job(MODELS[name].preset, seed, given.output / f"{name}-{seed}", {"model": name})
+        for seed, name in product(given.seed, given.model)
+    ]
+
+    def data(job: Job) -> Path:
+        return split(given.path / "dplr_water.xyz", job.seed, given.output / "data" / str(job.seed))
+
+    complete(
+        "wannier_dipoles",
+        given.output,
+        [] if given.table else jobs,
+        lambda job: config(job, MODELS[str(job.about["model"])], data(job), given.epochs),
+        lambda best, job: measure(best, data(job)),
+        partial(table, command="`benchmarks/wannier_dipoles.py PATH`"),
+    )
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from fields import Signs, arguments, benchmark, converted, figure, figures, store
-from harness import Job, spread
+from fields import Signs, benchmark, converted, figure, figures, store
+from harness import Job, options, spread
 from numpy.typing import NDArray
 
 from leyden.storage import load
@@ -123,7 +123,7 @@ def _cells(rows: list[dict]) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments(__doc__, list(MODELS), list(LABELS), 10, Path("runs/water_in_field"))
+    given = options(__doc__, Path("runs/water_in_field"), 10, "path", preset=MODELS, labels=LABELS).parse_args()
     files, counts = prepare(given.path, given.output / "data")
     benchmark(
         "water_in_field",

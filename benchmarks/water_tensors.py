@@ -10,15 +10,16 @@ training, 5 % of them to choose the epoch; the other 200 are the test. A relativ
 over the standard deviation of the reference, as in that paper.
 """
 
-import argparse
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.io import read, write
-from harness import Job, figures, finished, heading, run, spread, write_table
+from harness import Job, complete, figures, heading, options, spread
 
 from leyden.potential import Potential
 from leyden.storage import load
@@ -40,20 +41,6 @@ SHIFT = (1.0, -2.0, 3.0)
 """Å; by which a structure is moved to see about which point its dipole is."""
 
 
-def arguments() -> argparse.Namespace:
-    """The command line: systems, presets, labels, seeds, epochs and output folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--system", choices=SYSTEMS, nargs="*", default=list(SYSTEMS))
-    parser.add_argument("--preset", choices=PRESETS, nargs="*", default=list(PRESETS))
-    parser.add_argument("--labels", choices=LABELS, nargs="*", default=list(LABELS))
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--output", type=Path, default=Path("runs/water_tensors"))
-    parser.add_argument("--table", action="store_true")
-    return parser.parse_args()
-
-
 def split(path: Path, seed: int, folder: Path) -> Path:
     """Write train.xyz and test.xyz into a folder, drawn by the seed, and return it."""
     if not (folder / "test.xyz").exists():
@@ -65,14 +52,14 @@ def split(path: Path, seed: int, folder: Path) -> Path:
     return folder
 
 
-def config(name: str, labels: str, seed: int, data: Path, folder: Path, epochs: int) -> Config:
+def config(job: Job, data: Path, epochs: int) -> Config:
     """The preset with these files and labels."""
-    return preset(name, data / "train.xyz").model_copy(
+    return preset(job.preset, data / "train.xyz").model_copy(
         update={
-            "output": folder,
-            "seed": seed,
+            "output": job.folder,
+            "seed": job.seed,
             "data": DataSection(train=data / "train.xyz", validation_fraction=0.05),
-            "loss": LABELS[labels],
+            "loss": LABELS[str(job.about["labels"])],
             "optimizer": OptimizerSection(epochs=epochs, batch_size=20),
             "hardware": HardwareSection(threads=1),
         }
@@ -178,18 +165,26 @@ def notes(results: list[dict]) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    given = arguments()
-    for seed in [] if given.table else given.seed:
-        for system in given.system:
-            data = split(given.path / f"water_{system}.xyz", seed, given.output / "data" / f"{system}-{seed}")
-            for name in given.preset:
-                for labels in given.labels:
-                    job = Job(name, seed, given.output / f"{system}-{name}-{labels}-{seed}")
-                    settings = config(name, labels, seed, data, job.folder, given.epochs)
-                    about = {"system": system, "labels": labels}
-                    run(job, settings, lambda best, data=data, about=about: measure(best, data / "test.xyz") | about)
-    results = finished(given.output)
-    print(write_table("water_tensors", table(results, "`benchmarks/water_tensors.py PATH`"), results))
+    given = options(
+        __doc__, Path("runs/water_tensors"), EPOCHS, "path", system=SYSTEMS, preset=PRESETS, labels=LABELS
+    ).parse_args()
+    jobs = [
+        Job(name, seed, given.output / f"{system}-{name}-{labels}-{seed}", {"system": system, "labels": labels})
+        for seed, system, name, labels in product(given.seed, given.system, given.preset, given.labels)
+    ]
+
+    def data(job: Job) -> Path:
+        system = job.about["system"]
+        return split(given.path / f"water_{system}.xyz", job.seed, given.output / "data" / f"{system}-{job.seed}")
+
+    complete(
+        "water_tensors",
+        given.output,
+        [] if given.table else jobs,
+        lambda job: config(job, data(job), given.epochs),
+        lambda best, job: measure(best, data(job) / "test.xyz"),
+        partial(table, command="`benchmarks/water_tensors.py PATH`"),
+    )
 
 
 if __name__ == "__main__":
