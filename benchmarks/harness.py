@@ -60,12 +60,14 @@ def complete(
     config: Callable[[Job], Config],
     measure: Callable[[Path, Job], dict],
     table: Callable[[list[dict]], list[str]],
-) -> None:
-    """Run all jobs, and write the table of all finished runs in the folder."""
+    tables: Path = RESULTS,
+) -> list[dict]:
+    """Run all jobs, and write the table of all finished runs in the folder; returns their results."""
     for job in jobs:
         run(job, config(job), partial(measure, job=job))
     results = finished(folder)
-    print(write_table(name, table(results), results))
+    print(write_table(name, table(results), results, tables))
+    return results
 
 
 def run(job: Job, config: Config, measure: Callable[[Path], dict]) -> dict:
@@ -134,10 +136,10 @@ def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:
     return f"{v.mean():.{digits}f} ± {v.std(ddof=1):.{digits}f}" if len(v) > 1 else f"{v.mean():.{digits}f}"
 
 
-def write_table(name: str, lines: Sequence[str], results: Sequence[dict]) -> Path:
-    """Write results/NAME.md and the numbers behind it, results/NAME.json."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(list(results), indent=1) + "\n")
-    path = RESULTS / f"{name}.md"
+def write_table(name: str, lines: Sequence[str], results: Sequence[dict], tables: Path = RESULTS) -> Path:
+    """Write NAME.md and the numbers behind it, NAME.json, into a folder."""
+    tables.mkdir(exist_ok=True)
+    (tables / f"{name}.json").write_text(json.dumps(list(results), indent=1) + "\n")
+    path = tables / f"{name}.md"
     path.write_text("\n".join(lines) + "\n")
     return path

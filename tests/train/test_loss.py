@@ -182,7 +182,9 @@ def _check_gradient(potential: Potential, parameter: Tensor, evaluate: Callable[
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(exact, rel=1e-5)
 
 
-@pytest.mark.parametrize("label", [name for name in LossSection.model_fields if name not in ("stability", *ELECTRIC)])
+@pytest.mark.parametrize(
+    "label", [name for name in LossSection.model_fields if name not in ("density", "stability", *ELECTRIC)]
+)
 def test_gradient_of_weights(potential: Potential, label: str) -> None:
     system = batch(periodic=label == "stress")
     system = replace(system, cell=2.5 * system.cell)

@@ -188,7 +188,8 @@ def test_dipole_and_stress_are_trained(make: Make, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["quadrupole", "density_coefficients", "chemical_potential", "electrostatic_potential", "charges"]
+    "label",
+    ["quadrupole", "density_coefficients", "density", "chemical_potential", "electrostatic_potential", "charges"],
 )
 def test_other_labels_are_trained(make: Make, label: str) -> None:
     """Each of these losses falls by itself, and half of the frames may lack the label."""

@@ -22,8 +22,8 @@ from leyden.train.compared import COMPARED
 from leyden.train.module import TrainingModule
 
 COLUMNS = (
-    "epoch", "train_loss", "val_loss", *(f"val_{each.column}" for each in COMPARED), "val_instability",
-    "train_unsolved", "val_unsolved", "learning_rate", "seconds",
+    "epoch", "train_loss", "val_loss", *(f"val_{each.column}" for each in COMPARED), "val_density_norm",
+    "val_instability", "train_unsolved", "val_unsolved", "learning_rate", "seconds",
 )  # fmt: skip
 
 PRINTED = (

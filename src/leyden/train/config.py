@@ -32,7 +32,7 @@ class DataSection(Section):
 
 
 class LossSection(Section):
-    """Weights of squared errors of labels, and of the square of what is above the limit of stability."""
+    """Weights of squared errors of labels, of the distance to a density, and of what is not stable."""
 
     energy: float = Field(10.0, ge=0.0, description="eV/atom")
     forces: float = Field(1.0, ge=0.0, description="eV/Å")
@@ -40,6 +40,7 @@ class LossSection(Section):
     dipole: float = Field(0.0, ge=0.0, description="e Å over the square root of the number of atoms")
     quadrupole: float = Field(0.0, ge=0.0, description="e Å^2 over the square root of the number of atoms")
     density_coefficients: float = Field(0.0, ge=0.0, description="of the basis of the model, e, e Å")
+    density: float = Field(0.0, ge=0.0, description="of density_coefficients: the Coulomb energy of errors, eV/atom")
     chemical_potential: float = Field(0.0, ge=0.0, description="dE/dQ, eV/e")
     born_effective_charges: float = Field(0.0, ge=0.0, description="e, by component")
     polarizability: float = Field(0.0, ge=0.0, description="Å^3 over the square root of the number of atoms")
@@ -57,7 +58,9 @@ class LossSection(Section):
 
     def wanted(self) -> list[str]:
         """Labels with a weight."""
-        return [name for name, weight in self.model_dump(exclude={"stability"}).items() if weight > 0.0]
+        weights = self.model_dump(exclude={"density", "stability"})
+        weights["density_coefficients"] += self.density
+        return [name for name, weight in weights.items() if weight > 0.0]
 
 
 class OptimizerSection(Section):

@@ -166,7 +166,7 @@ def _check_width(frames: Sequence[Frame], dim: int) -> None:
         require(
             width == dim,
             f"{frame.origin}: density_coefficients: expected {dim} an atom, as the density of the model has, got"
-            f" {width}; fit them in the basis of the model, or set loss.density_coefficients=0.",
+            f" {width}; fit them in the basis of the model, or set loss.density_coefficients=0 and loss.density=0.",
         )
 
 

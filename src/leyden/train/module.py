@@ -16,13 +16,16 @@ from leyden.potential import Potential
 from leyden.train.batch import Batch
 from leyden.train.compared import COMPARED
 from leyden.train.config import Config
+from leyden.train.density import coulomb_distance
 from leyden.train.electric import electric
 from leyden.train.groups import groups
 from leyden.train.loss import instability, loss, squared_errors
 from leyden.train.points import at_points
 from leyden.units import MILLI
 
-COLUMN = {each.name: each.column for each in COMPARED} | {"stability": "instability"}
+TERMS = {"density": "density_norm", "stability": "instability"}
+"""Of the loss, beside those of labels, and their names in the log."""
+COLUMN = {each.name: each.column for each in COMPARED} | TERMS
 """What the log calls the root mean squares of the loss, in thousandths of its units."""
 
 
@@ -36,8 +39,8 @@ class TrainingModule(LightningModule):
     def __init__(self, potential: Potential, config: Config, labels: tuple[str, ...], steps: int) -> None:
         super().__init__()
         self.potential, self.config, self.labels, self.steps = potential, config, labels, steps
-        self.stability = config.loss.stability > 0.0
-        terms = (*labels, *["stability"] * self.stability)
+        self.stability, self.density = config.loss.stability > 0.0, config.loss.density > 0.0
+        terms = (*labels, *(name for name in TERMS if getattr(config.loss, name) > 0.0))
         self.unsolved = torch.nn.ModuleDict({f"in_{which}": SumMetric() for which in ("train", "val")})
         self.train_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in terms})
         self.val_errors = torch.nn.ModuleDict({name: MeanMetric(nan_strategy=math.nan) for name in terms})
@@ -114,6 +117,11 @@ class TrainingModule(LightningModule):
             others = electric(self.potential, labelled, self.labels, create_graph=training)
             others |= at_points(self.potential, labelled, predicted.output.density, self.labels)
         errors = squared_errors(predicted, labels, system, None if charges is None else charges.basis, others)
+        density = predicted.output.density
+        if self.density and charges is not None and density is not None and labels.density_coefficients is not None:
+            errors["density"] = coulomb_distance(
+                self.potential.coulomb, charges.basis, system, density, labels.density_coefficients
+            )
         if self.stability and solution is not None:
             errors["stability"] = instability(solution.radius)
         return errors
