@@ -80,6 +80,7 @@ def _detached(output: Output) -> Output:
         output.energy_short.detach(),
         output.energy_long.detach(),
         None if output.density is None else output.density.detach(),
+        None if output.charges is None else output.charges.detach(),
         None if output.dipole is None else output.dipole.detach(),
         None if output.solution is None else _without_graph(output.solution),
     )

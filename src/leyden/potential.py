@@ -27,21 +27,18 @@ from leyden.system import System
 class Output:
     """Energy (S,) eV in float64, and its parts energy_short and energy_long (S,) without the reference energies.
 
-    density (N, dim), charges (N,) in e; dipole (S, 3) e Å about the origin of the coordinates, along periodic axes that
-    on the branch of the given images; solution: how the density was found. These four are None for a short-range model.
+    density (N, dim); charges (N,) in e, all shells of an atom together; dipole (S, 3) e Å about the origin of the
+    coordinates, along periodic axes that on the branch of the given images; solution: how the density was found. These
+    four are None for a short-range model.
     """
 
     energy: Tensor
     energy_short: Tensor
     energy_long: Tensor
     density: Tensor | None = None
+    charges: Tensor | None = None
     dipole: Tensor | None = None
     solution: Solution | None = None
-
-    @property
-    def charges(self) -> Tensor | None:
-        """Charges (N,) in e."""
-        return None if self.density is None else self.density[:, 0]
 
 
 class Potential(nn.Module):
@@ -78,7 +75,8 @@ class Potential(nn.Module):
         own = problem.coulomb.energy(density) / self.charges.permittivity
         long = self.charges.energy(density, problem) + own + coupling
         moment = self.charges.moment(density, problem)
-        return Output(reference + short + long, short, long, density, moment, solution)
+        charges = self.charges.basis.atomic(density)[:, 0]
+        return Output(reference + short + long, short, long, density, charges, moment, solution)
 
     def problem(self, system: System, features: Features, graph: Graph, start: Tensor | None = None) -> Problem:
         """What the charge model of this potential has to solve. Raises InputError for fields that it cannot take."""

@@ -24,6 +24,15 @@ class TestSoftnessQuadrupoles(TestSoftness):
     lmax = 2
 
 
+class TestShiftShells(TestSoftness):
+    """Two of them on every atom."""
+
+    mode, lmax = "shift", 2
+
+    def make(self, channels: Channels, elements: tuple[int, ...]) -> Local:
+        return Local(channels, elements, GaussianBasis((0.4, 0.8), self.lmax), self.mode, False, hidden=4)
+
+
 class TestShift(TestSoftness):
     mode, self_interaction = "shift", True
 

@@ -43,7 +43,7 @@ def zeros() -> Derivatives:
         torch.zeros(shape, dtype=torch.float64, requires_grad=True)
         for shape in ((2,), (4, 3), (2, 3, 3), (2, 3), (4, 4), (2,))
     )
-    return Derivatives(Output(energy, energy, energy, density, dipole), force, stress, mu)
+    return Derivatives(Output(energy, energy, energy, density, density[:, 0], dipole), force, stress, mu)
 
 
 LABELS = Labels(

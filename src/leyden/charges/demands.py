@@ -5,12 +5,16 @@ from leyden.density import GaussianBasis
 from leyden.features import Channels
 
 
-def multipoles(name: str, channels: Channels, basis: GaussianBasis) -> None:
-    """Raise InputError unless there is one shell, and features of the rank of each of its multipoles."""
+def one_shell(name: str, basis: GaussianBasis) -> None:
+    """Raise InputError unless there is one shell."""
     require(
         basis.shells == 1,
         f"charges.{name}: expected one shell, got {basis.shells}; use GaussianBasis(width, lmax) with one width.",
     )
+
+
+def ranks(name: str, channels: Channels, basis: GaussianBasis) -> None:
+    """Raise InputError unless there are features of the rank of each multipole."""
     require(
         basis.lmax < 1 or channels.vectors > 0,
         f"charges.{name}: dipoles need a backbone with vector features, and this one has none.",
@@ -28,7 +32,7 @@ def charges_or_dipoles(name: str, channels: Channels, basis: GaussianBasis) -> N
         f"charges.{name}: expected one shell of charges or dipoles, got lmax {basis.lmax} and {basis.shells} shells;"
         " use GaussianBasis(width, lmax=0 or 1).",
     )
-    multipoles(name, channels, basis)
+    ranks(name, channels, basis)
 
 
 def charges_only(name: str, basis: GaussianBasis) -> None:

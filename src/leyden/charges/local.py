@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from leyden import segment
-from leyden.charges.demands import multipoles
+from leyden.charges.demands import ranks
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import Polarized, Quiet
-from leyden.charges.multipoles import Multipoles
+from leyden.charges.multipoles import Multipoles, Shell
 from leyden.charges.polarization import Polarization
 from leyden.charges.problem import Problem
 from leyden.charges.readout import Invariant, element_table
@@ -33,7 +33,7 @@ INITIAL_CHARGE = 0.5
 
 
 class Local(Polarized, Quiet):
-    """Latent charges; dipoles too if the basis has lmax 1, and quadrupoles if it has lmax 2.
+    """Latent charges; dipoles too if the basis has lmax 1, and quadrupoles if it has lmax 2; of one or several shells.
 
     mode: 'free' (the sum is what it is), 'shift' (uniform), 'softness' (weighted); self_interaction: keep the energy of
     each Gaussian with itself; scale: charge over latent charge, sqrt(eps_inf) in a bulk, 1 in a gas.
@@ -54,7 +54,7 @@ class Local(Polarized, Quiet):
     ) -> None:
         super().__init__()
         require(mode in MODES, f"charges.Local: expected mode to be one of {MODES}, got {mode!r}.")
-        multipoles("Local", channels, basis)
+        ranks("Local", channels, basis)
         self.basis, self.mode, self.self_interaction, self.scale, self.hidden = (
             basis,
             mode,
@@ -68,20 +68,23 @@ class Local(Polarized, Quiet):
         self.register_buffer("sign", torch.ones(()))
         self.charge = Invariant(channels.scalars, hidden, INITIAL_CHARGE * (chi.mean() - chi))
         self.softness = Invariant(channels.scalars, hidden, torch.zeros_like(chi)) if mode == "softness" else None
-        self.multipoles = Multipoles(channels, basis)
+        self.multipoles = Multipoles(channels, basis.lmax)
+        more = range(1, basis.shells)
+        self.further = nn.ModuleList([Shell(channels, hidden, len(elements), basis.lmax) for _ in more])
 
     def solve(self, problem: Problem) -> Solution:
         """Read the density from the features and shift it onto the total charge."""
         problem.require_closed("charges.Local")
         density, weights = problem.once(self.read)
         if self.mode != "free":
-            density = problem.plane.onto(density, weights[:, None])
+            density = problem.plane.onto(density, weights[:, None].expand(-1, self.basis.shells))
         return Solution.direct(density, problem.system.charge)
 
     def read(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """Density (N, dim) before the shift, and its weights (N,)."""
         features, element = problem.features, self.element[problem.system.numbers]
-        density = torch.cat([self.charge(features.scalars, element)[:, None], self.multipoles(features)], 1)
+        first = [self.charge(features.scalars, element)[:, None], self.multipoles(features)]
+        density = torch.cat([*first, *(shell(features, element) for shell in self.further)], 1)
         return self.scale * self.sign * density, self._weights(features, element)
 
     def energy(self, density: Tensor, problem: Problem) -> Tensor:
@@ -92,18 +95,20 @@ class Local(Polarized, Quiet):
 
     def polarization(self, problem: Problem, density: Tensor) -> Polarization:
         """Charges that stay with their atoms, and dipoles."""
-        system, dipoles = problem.system, self.basis.atomic(density)[:, 1:4]
+        system, moments = problem.system, self.basis.atomic(density)
         rest = system.field.new_zeros(system.count, 3)
         if self.basis.lmax:
-            rest = segment.total(dipoles, system.index, system.count)
+            rest = segment.total(moments[:, 1:4], system.index, system.count)
         if self.mode == "free":
-            return Polarization.free(density[:, 0], rest)
+            return Polarization.free(moments[:, 0], rest)
         read, weights = problem.once(self.read)
-        return Polarization.shifted(read[:, 0], weights, density[:, 0], rest, system)
+        return Polarization.shifted(self.basis.atomic(read)[:, 0], weights, moments[:, 0], rest, system)
 
     def sources(self) -> Iterable[nn.Parameter]:
         """Of charges and multipoles."""
-        return [*self.charge.linear(), *self.multipoles.linear()]
+        shells = [shell for shell in self.further if isinstance(shell, Shell)]
+        parts: list[Invariant | Multipoles | Shell] = [self.charge, self.multipoles, *shells]
+        return [weight for part in parts for weight in part.linear()]
 
     def orient(self, numbers: Tensor, charges: Tensor) -> bool:
         """Turn the sign if these latent charges (N,) make electronegative atoms positive; returns whether it turned.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from leyden import segment
-from leyden.charges.demands import multipoles
+from leyden.charges.demands import one_shell, ranks
 from leyden.charges.electronegativity import electronegativity
 from leyden.charges.model import Bonded, Quiet
 from leyden.charges.multipoles import Multipoles
@@ -54,7 +54,8 @@ class Split(Bonded, Quiet):
         hidden: int = 32,
     ) -> None:
         super().__init__()
-        multipoles("Split", channels, basis)
+        one_shell("Split", basis)
+        ranks("Split", channels, basis)
         self.basis, self.formal, self.self_interaction, self.hidden = basis, formal, self_interaction, hidden
         self.scale = scale
         elements = tuple(sorted(elements))
@@ -62,7 +63,7 @@ class Split(Bonded, Quiet):
         self.register_buffer("element", element_table(elements), persistent=False)
         self.initial = FormalCharges(channels.scalars, hidden, elements, formal)
         self.transfer = Pair(channels.scalars, hidden, INITIAL_TRANSFER * (chi[None, :] - chi[:, None]))
-        self.multipoles = Multipoles(channels, basis)
+        self.multipoles = Multipoles(channels, basis.lmax)
 
     def solve(self, problem: Problem) -> Solution:
         """Read the transfers, and the multipoles, from the features."""

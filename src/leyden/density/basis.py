@@ -83,7 +83,7 @@ class GaussianBasis:
 
     def atomic(self, density: Tensor) -> Tensor:
         """Multipole moments of each atom, its shells added: (N, dim) -> (N, 1, 4 or 9)."""
-        return density if self.shells == 1 else density.view(-1, self.shells, self.multipoles).sum(1)
+        return density if self.shells == 1 else density.reshape(-1, self.shells, self.multipoles).sum(1)
 
     @property
     def _rows(self) -> list[list[float]]:

@@ -21,6 +21,10 @@ def _beside_dipoles(quadrupoles: bool, others: ValidationInfo) -> bool:
 
 
 Widths = Annotated[Width | dict[Element, Width], Field(description="Å, standard deviation of the density")]
+Shells = Annotated[
+    Width | tuple[Width, ...] | dict[Element, Width | tuple[Width, ...]],
+    Field(description="Å, standard deviation of the density; several for shells of a charge and multipoles each"),
+]
 Quadrupoles = Annotated[
     bool, AfterValidator(_beside_dipoles), Field(description="beside dipoles; of backbones with features of rank 2")
 ]

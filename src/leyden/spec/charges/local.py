@@ -5,7 +5,7 @@ from typing import Literal, Self
 from leyden.charges import Local, Split
 from leyden.density import GaussianBasis
 from leyden.features import Channels
-from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Quadrupoles, Scale, Widths
+from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Quadrupoles, Scale, Shells, Widths
 
 
 class LocalSpec(ChargeSpec):
@@ -16,7 +16,7 @@ class LocalSpec(ChargeSpec):
     mode: Literal["free", "shift", "softness"] = "softness"
     dipoles: bool = False
     quadrupoles: Quadrupoles = False
-    width: Widths = DEFAULT_WIDTH
+    width: Shells = DEFAULT_WIDTH
     self_interaction: bool = True
     scale: Scale = 1.0
     hidden: Hidden = 32

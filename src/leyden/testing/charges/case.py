@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from leyden.charges.model import ChargeModel
-from leyden.density import total_charge
+from leyden.density import GaussianBasis, total_charge
 from leyden.features import Channels
 from leyden.potential import Output, Potential
 from leyden.system import System
@@ -54,6 +54,10 @@ class ChargeModelCase(ABC):
 
     def charge(self, density: Tensor, system: System) -> Tensor:
         """Of each structure, (S,) e."""
+        return total_charge(density, system, self.basis())
+
+    def basis(self) -> GaussianBasis:
+        """Of the model under test."""
         charges = self.potential().charges
         assert charges is not None
-        return total_charge(density, system, charges.basis)
+        return charges.basis
