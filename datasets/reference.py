@@ -20,19 +20,25 @@ NET_FORCE_TOLERANCE = 1e-3  # eV/Å, per Cartesian component
 lib.num_threads(1)
 
 
-def solve(atoms: Atoms, charge: int) -> tuple[float, np.ndarray, np.ndarray] | None:
-    """Energy (eV), forces (n, 3) (eV/Å) and dipole (3,) (e Å) of a closed shell; None if it did not converge."""
+def ground_state(atoms: Atoms, charge: int) -> dft.rks.RKS | None:
+    """The self-consistent field of a closed shell; None if it did not converge."""
     geometry = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
     molecule = gto.M(atom=geometry, basis=BASIS, charge=charge, spin=0, verbose=0)
     field = dft.RKS(molecule, xc=FUNCTIONAL).density_fit()
     field.grids.level, field.conv_tol, field.max_cycle = GRID_LEVEL, SCF_TOLERANCE, 100
-    energy = field.kernel()
-    if not field.converged:
+    field.kernel()
+    return field if field.converged else None
+
+
+def solve(atoms: Atoms, charge: int) -> tuple[float, np.ndarray, np.ndarray] | None:
+    """Energy (eV), forces (n, 3) (eV/Å) and dipole (3,) (e Å) of a closed shell; None if it did not converge."""
+    field = ground_state(atoms, charge)
+    if field is None:
         return None
     gradient = field.Gradients()
     gradient.grid_response = True
     forces = -gradient.kernel() * HARTREE / BOHR
-    return energy * HARTREE, forces, field.dip_moment(unit="AU", verbose=0) * BOHR
+    return field.e_tot * HARTREE, forces, field.dip_moment(unit="AU", verbose=0) * BOHR
 
 
 def label(atoms: Atoms, charge: int) -> Atoms | None:
