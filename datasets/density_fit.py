@@ -10,13 +10,14 @@ the order and normalisation of docs/conventions.md, with the integrals of PySCF.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pyscf import gto
 from pyscf.df import incore
 from pyscf.gto.mole import gaussian_int, gto_norm
 from pyscf.scf.hf import RHF, init_guess_by_atom
-from reference import BOHR
+from reference import BOHR, HARTREE
 
 LEAST = 1e-3
 """Without it overlapping Gaussians share large charges of opposite signs."""
@@ -27,9 +28,17 @@ TO_OURS = np.array(
 """xz, xy, yy, yz, zz - xx of xy, yz, zz, xz, xx - yy."""
 
 
-def fit(field: RHF, widths: Sequence[float], lmax: int) -> tuple[np.ndarray, float]:
-    """Coefficients (N, dim) in e, e Å, e Å^2 of the density of a self-consistent field on shells of these widths (Å),
-    and the share of <rho|V|rho> that they lack."""
+@dataclass(frozen=True)
+class Fitted:
+    """Coefficients (N, dim) in e, e Å, e Å^2; <rho|V|rho> of the density, and that of what the fit leaves of it, eV."""
+
+    coefficients: np.ndarray
+    whole: float
+    lacking: float
+
+
+def fit(field: RHF, widths: Sequence[float], lmax: int) -> Fitted:
+    """The density of a self-consistent field on shells of these widths (Å)."""
     molecule = field.mol
     helper, turn = _gaussians(molecule, widths, lmax), _to_ours(molecule.natm, widths, lmax)
     matrix = turn @ helper.intor("int2c2e") @ turn.T
@@ -43,7 +52,7 @@ def fit(field: RHF, widths: Sequence[float], lmax: int) -> tuple[np.ndarray, flo
     whole = np.einsum("ij,ij", field.get_j(molecule, change), change)
     lengths = BOHR ** np.repeat(np.arange(lmax + 1), 2 * np.arange(lmax + 1) + 1)
     coefficients = (p.reshape(-1, dim) * lengths).reshape(molecule.natm, -1)
-    return coefficients, float((whole - 2 * p @ source + p @ matrix @ p) / whole)
+    return Fitted(coefficients, HARTREE * whole, HARTREE * float(whole - 2 * p @ source + p @ matrix @ p))
 
 
 def _gaussians(molecule: gto.Mole, widths: Sequence[float], lmax: int) -> gto.Mole:

@@ -2,8 +2,9 @@
 
 Clusters of up to four waters are for training, those of five and more for the test alone. Each frame has the density on
 two sets of Gaussians (density_fit.py): REF_density_coefficients on shells of 0.3 and 0.6 Å up to quadrupoles, (N, 18),
-and small_density on one of 0.5 Å up to dipoles, (N, 4); REF_dipole, REF_quadrupole (traceless, e Å^2) of the electrons
-themselves, and in `lacking` and `small_lacking` the share of <rho|V|rho> that the fits leave.
+and small_density on one of 0.5 Å up to dipoles, (N, 4). Of the density itself: REF_dipole, REF_quadrupole (traceless,
+e Å^2), REF_electrostatic_potential (V) at REF_potential_points (Å), 1.6 or 2.2 van der Waals radii from the closest
+atom, and <rho|V|rho> (eV), with `lacking` and `small_lacking`, the same of what the fits leave.
 
     python water_densities.py FOLDER --sizes 7 8 --frames 12       adds clusters of these sizes to FOLDER/large.xyz
     python water_densities.py FOLDER                               densities of all of water_clusters/
@@ -18,7 +19,8 @@ from ase import Atoms
 from ase.io import read
 from command import append
 from density_fit import fit
-from reference import BOHR, ground_state, label
+from pyscf.scf.hf import RHF
+from reference import BOHR, HARTREE, ground_state, label
 from water_clusters import TEMPERATURES, trajectory
 
 HERE = Path(__file__).parent
@@ -27,6 +29,9 @@ TRAINED = 4
 WIDTHS, SMALL = (0.3, 0.6), (0.5,)
 """Å, of the shells."""
 SEED = 20261127
+POINTS, SCALES = 60, (1.6, 2.2)
+RADII = {1: 1.10, 8: 1.52}
+"""Å, van der Waals: Mantina et al., J. Phys. Chem. A 113, 5806 (2009)."""
 KEYS = ("REF_energy", "REF_dipole", "total_charge", "total_spin", "config_type", "n_water", "temperature")
 
 
@@ -38,13 +43,40 @@ def with_density(atoms: Atoms) -> Atoms:
     out = Atoms(atoms.numbers, atoms.positions)
     out.info = {key: atoms.info[key] for key in KEYS}
     out.arrays["REF_forces"] = atoms.arrays["REF_forces"]
-    out.arrays["REF_density_coefficients"], out.info["lacking"] = fit(field, WIDTHS, 2)
-    out.arrays["small_density"], out.info["small_lacking"] = fit(field, SMALL, 1)
-    out.info["REF_quadrupole"] = quadrupole(field).ravel()
+    whole, small, points = fit(field, WIDTHS, 2), fit(field, SMALL, 1), shells(out)
+    out.arrays |= {"REF_density_coefficients": whole.coefficients, "small_density": small.coefficients}
+    out.info |= {
+        "whole": whole.whole,
+        "lacking": whole.lacking,
+        "small_lacking": small.lacking,
+        "REF_quadrupole": quadrupole(field).ravel(),
+        "REF_potential_points": points,
+        "REF_electrostatic_potential": potential(field, points),
+    }
     return out
 
 
-def quadrupole(field: object) -> np.ndarray:
+def shells(atoms: Atoms) -> np.ndarray:
+    """Points (POINTS, 3) Å in random directions, none closer to another atom, in radii of that, than to its own."""
+    rng, radii = np.random.default_rng(len(atoms)), np.array([RADII[z] for z in atoms.numbers])
+    kept: list[np.ndarray] = []
+    while len(kept) < POINTS:
+        direction, n, scale = rng.normal(size=3), rng.integers(len(atoms)), rng.choice(SCALES)
+        point = atoms.positions[n] + scale * radii[n] * direction / np.linalg.norm(direction)
+        if (np.linalg.norm(point - atoms.positions, axis=1) / radii).min() > scale - 1e-9:
+            kept.append(point)
+    return np.array(kept)
+
+
+def potential(field: RHF, points: np.ndarray) -> np.ndarray:
+    """Of nuclei and electrons, (M,) V."""
+    molecule, there = field.mol, points / BOHR
+    distance = np.linalg.norm(there[:, None] - molecule.atom_coords(), axis=2)
+    electrons = np.einsum("pij,ij->p", molecule.intor("int1e_grids", grids=there), field.make_rdm1())
+    return HARTREE * ((molecule.atom_charges() / distance).sum(1) - electrons)
+
+
+def quadrupole(field: RHF) -> np.ndarray:
     """Traceless second moment (3, 3) of nuclei and electrons about the origin, e Å^2."""
     molecule, density = field.mol, field.make_rdm1()
     r = molecule.atom_coords()
@@ -87,7 +119,8 @@ def main() -> None:
         if _energy(atoms) not in there:
             frame = with_density(atoms)
             append(given.folder / f"{part}.xyz", frame)
-            print(part, frame.symbols, f"{frame.info['lacking']:.4f} {frame.info['small_lacking']:.4f}", flush=True)
+            left = [frame.info[name] / frame.info["whole"] for name in ("lacking", "small_lacking")]
+            print(part, frame.symbols, "fits lack {:.2%} and {:.2%}".format(*left), flush=True)
 
 
 def _energy(atoms: Atoms) -> float:
