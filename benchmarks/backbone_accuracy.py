@@ -84,7 +84,7 @@ def measure(best: Path, test: Path) -> dict:
 
 def table(name: str, results: list[dict], epochs: int) -> list[str]:
     """Mean and standard deviation over seeds, one row a backbone and preset."""
-    far, moments = any("far" in r for r in results), any("dipole" in r for r in results)
+    far, moments = name == "ion_pairs", any("dipole" in r for r in results)
     header = ["backbone", "preset", "weights", "seeds", "minutes", "E, meV/atom", "F, meV/Å"]
     header += [f"F beyond {FAR:g} Å"] * far + ["dipole R2", "slope"] * moments
     lines = heading(TITLES[name], f"`benchmarks/backbone_accuracy.py --set {name} --epochs {epochs}`", results)
