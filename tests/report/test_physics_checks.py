@@ -91,7 +91,13 @@ class Leaking(Potential):
     def forward(self, system, pairs=None, start=None):
         output = super().forward(system, pairs, start)
         energy = output.energy - 0.1 * (output.dipole * system.field).sum(1)
-        return replace(output, energy=energy, density=output.density + 0.01, dipole=output.dipole * 1.1)
+        return replace(
+            output,
+            energy=energy,
+            density=output.density + 0.01,
+            charges=output.charges + 0.01,
+            dipole=output.dipole * 1.1,
+        )
 
 
 def failed(potential, system):
