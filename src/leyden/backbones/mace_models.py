@@ -8,6 +8,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,6 +84,8 @@ def describe(model: Any) -> dict[str, Any]:
         out[name] = next(key for key, value in getattr(modules, table).items() if value is found[name])
     last = Layout(str(model.products[-1].linear.irreps_out))
     kept = any(block.rank > 0 for block in last.blocks)
+    if not _accelerated(model):
+        out["use_reduced_cg"] = _reduced(model)
     return out | {"keep_last_layer_irreps": kept, "accelerated": _accelerated(model)}
 
 
@@ -105,6 +108,11 @@ def make(form: Mapping[str, Any]) -> nn.Module:
     """A model of this form with fresh weights in float64, whose isolated atoms have no energy."""
     modules, arguments = mace(), dict(form)
     accelerated = arguments.pop("accelerated", False)
+    require(
+        not (accelerated or form["use_reduced_cg"]) or find_spec("cuequivariance") is not None,
+        "backbone mace: expected the package cuequivariance, with which this model was made, found none; pip install"
+        " cuequivariance.",
+    )
     for name, table in NAMED.items():
         arguments[name] = getattr(modules, table)[form[name]]
     for name in IRREPS:
@@ -147,6 +155,7 @@ def form(
         "gate": "silu",
         "readout_cls": "NonLinearReadoutBlock",
         "heads": ["Default"],
+        "use_reduced_cg": False,
         "embedding_specs": None,
         "use_embedding_readout": False,
         "atomic_inter_scale": 1.0,
@@ -167,6 +176,19 @@ def _tools() -> ModuleType:
 def _accelerated(model: Any) -> bool:
     """Whether mace-torch converted it for cuequivariance."""
     return any(each.cueq_config is not None and each.cueq_config.enabled for each in model.interactions)
+
+
+def _reduced(model: Any) -> bool:
+    """Whether equivalent couplings are left out, as mace-torch does where cuequivariance is installed, whatever a model
+    says of itself."""
+    for product in model.products:
+        contractions = product.symmetric_contractions
+        for (_, wanted), each in zip(contractions.irreps_out, contractions.contractions, strict=True):
+            inputs = [irrep for _, irrep in each.coupling_irreps]
+            every = sum(wanted in a * b for a in inputs for b in inputs)
+            if each.correlation > 1 and each.U_tensors(2).shape[-1] < every:
+                return True
+    return False
 
 
 def _is_script(path: Path) -> bool:

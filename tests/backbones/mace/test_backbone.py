@@ -121,6 +121,22 @@ def test_form_there_and_back() -> None:
         assert describe(make(describe(model(lmax=lmax)))) == describe(model(lmax=lmax))
 
 
+@pytest.mark.parametrize("reduced", [False, True])
+def test_couplings(tmp_path: Path, reduced: bool) -> None:
+    """With equivalent ones or without, as mace-torch makes them without and with cuequivariance, whatever it says."""
+    wanted = form((1, 6, 8), 8.0, **SIZE) | {"use_reduced_cg": reduced}
+    if reduced and find_spec("cuequivariance") is None:
+        with pytest.raises(InputError, match="pip install cuequivariance"):
+            make(wanted)
+        return
+    given = make(wanted)
+    given.use_reduced_cg = not reduced
+    assert describe(given)["use_reduced_cg"] == reduced
+    torch.manual_seed(0)
+    potential = augment(given, "les", start="usual")
+    assert torch.equal(load(save(potential, tmp_path / "folder"))(batch()).energy, potential(batch()).energy)
+
+
 def test_heads() -> None:
     """Energies are those of the head that is named."""
     several = model(heads=("low", "high"))
