@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from ase.io import read
 from charged_dimers import prepare
-from harness import Job, complete, heading, numbers, options, spread
+from harness import Job, complete, grid, heading, numbers, options, spread
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection, preset
@@ -87,17 +87,14 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
     far, moments = name == "ion_pairs", any("dipole" in r for r in results)
     header = ["backbone", "preset", "weights", "seeds", "minutes", "E, meV/atom", "F, meV/Å"]
     header += [f"F beyond {FAR:g} Å"] * far + ["dipole R2", "slope"] * moments
-    lines = heading(TITLES[name], f"`benchmarks/backbone_accuracy.py --set {name} --epochs {epochs}`", results)
-    lines += ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-    for backbone in BACKBONES:
-        for chosen in PRESETS:
-            rows = [r for r in results if (r["backbone"], r["preset"]) == (backbone, chosen)]
-            if not rows:
-                continue
-            cells = [backbone, chosen, f"{rows[0]['weights']:,}", *errors(rows, far, moments)]
-            lines.append("| " + " | ".join(cells) + " |")
+    rows = []
+    for backbone, chosen in product(BACKBONES, PRESETS):
+        there = [r for r in results if (r["backbone"], r["preset"]) == (backbone, chosen)]
+        if there:
+            rows.append([backbone, chosen, f"{there[0]['weights']:,}", *errors(there, far, moments)])
     return [
-        *lines,
+        *heading(TITLES[name], f"`benchmarks/backbone_accuracy.py --set {name} --epochs {epochs}`", results),
+        *grid(header, rows),
         "",
         "Test frames. The models are not tuned; R2 is the squared Pearson correlation.",
     ]

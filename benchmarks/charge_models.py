@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.io import read
-from harness import Job, complete, numbers, options, spread
+from harness import Job, complete, heading, numbers, options, spread
 
 from leyden.storage import load
 from leyden.train.config import PRESETS, Config, DataSection, HardwareSection, OptimizerSection, preset
@@ -91,11 +91,11 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
     charges = list(results[0]["energy_by_charge"]) if name == "ion_pairs" else []
     header = HEADER + [f"F beyond {FAR:g} Å" for _ in charges[:1]] + [f"E, Q = {q}" for q in charges]
     lines = [
-        f"# {SETS[name]}: every charge model, energies and forces only",
-        "",
-        f"`benchmarks/charge_models.py --set {name} --epochs {epochs}`; {results[0]['machine']},"
-        f" {results[0]['threads']} threads a run; {results[0]['date']}",
-        "",
+        *heading(
+            f"{SETS[name]}: every charge model, energies and forces only",
+            f"`benchmarks/charge_models.py --set {name} --epochs {epochs}`",
+            results,
+        ),
         "| " + " | ".join(header) + " |",
         "|---" * len(header) + "|",
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.io import read, write
-from harness import Job, complete, numbers, options, spread
+from harness import Job, complete, heading, numbers, options, spread
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
@@ -91,10 +91,7 @@ def table(results: list[dict], command: str) -> list[str]:
     """Mean and standard deviation over seeds, one row a preset."""
     kinds = list(results[0]["test"]["force_rmse_by_kind"])
     lines = [
-        "# Charged dimers, trained at 5-12 Å, tested at 12-15 Å",
-        "",
-        f"{command}; {results[0]['machine']}, {results[0]['threads']} threads a run; {results[0]['date']}",
-        "",
+        *heading("Charged dimers, trained at 5-12 Å, tested at 12-15 Å", command, results),
         "| preset | seeds | minutes | F train | F test, meV/Å | E train | E test, meV | "
         + " | ".join(f"F test {k}" for k in kinds)
         + " |",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from harness import Job, complete, numbers, spread
+from harness import Job, complete, numbers, of_frames, spread
 from numpy.typing import NDArray
 
 from leyden.train.config import Config
@@ -63,15 +63,10 @@ def store(frames: Sequence[Atoms], path: Path) -> Path:
 
 def figures(found: Evaluation, chosen: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
     """RMSE, MAE, R2 and slope over chosen frames (F,) of every property, of polarizabilities also by parts."""
-    parities = {name: _some(parity, chosen) for name, parity in found.parities.items()}
+    parities = {name: of_frames(parity, chosen) for name, parity in found.parities.items()}
     if "polarizability" in parities:
         parities |= parts(parities["polarizability"])
     return numbers(replace(found, parities=parities))
-
-
-def _some(parity: Parity, chosen: NDArray[np.bool_]) -> Parity:
-    kept = chosen[parity.frame]
-    return replace(parity, reference=parity.reference[kept], predicted=parity.predicted[kept], frame=parity.frame[kept])
 
 
 def parts(polarizability: Parity) -> dict[str, Parity]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from ase.io import read, write
 from backbone_accuracy import BACKBONES, DATASETS, errors, measure
-from harness import Job, complete, heading, options, run
+from harness import Job, complete, grid, heading, options, run
 
 from leyden.backbones import MACE
 from leyden.storage import load
@@ -85,21 +85,16 @@ def trained(way: str, seed: int, folder: Path) -> Job:
 
 def table(results: list[dict], epochs: int) -> list[str]:
     """Mean and standard deviation over seeds, one row a way."""
-    lines = heading(
-        "Charges beside a trained MACE: what freezing costs", f"`benchmarks/freezing.py --epochs {epochs}`", results
-    )
-    lines += [
-        "| trained | seeds | minutes | E, meV/atom | F, meV/Å | F beyond 10 Å | dipole R2 | slope |",
-        "|---" * 8 + "|",
-    ]
+    title = "Charges beside a trained MACE: what freezing costs"
+    header = ["trained", "seeds", "minutes", "E, meV/atom", "F, meV/Å", "F beyond 10 Å", "dipole R2", "slope"]
+    rows = []
     for way, said in WAYS.items():
-        rows = [r for r in results if r["way"] == way]
-        if not rows:
-            continue
-        cells = [said, *errors(rows, far=True, moments=True)]
-        lines.append("| " + " | ".join(cells) + " |")
+        there = [r for r in results if r["way"] == way]
+        if there:
+            rows.append([said, *errors(there, far=True, moments=True)])
     return [
-        *lines,
+        *heading(title, f"`benchmarks/freezing.py --epochs {epochs}`", results),
+        *grid(header, rows),
         "",
         "Test frames of datasets/ion_pairs, among them pairs beyond 10 Å. R2 is the squared Pearson correlation.",
     ]

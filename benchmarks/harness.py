@@ -6,12 +6,13 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from leyden.train.config import Config
@@ -66,6 +67,8 @@ def complete(
     for job in jobs:
         run(job, config(job), partial(measure, job=job))
     results = finished(folder)
+    if not results:
+        raise SystemExit(f"{folder}: expected finished runs, got none; run without --table, or correct --output.")
     print(write_table(name, table(results), results, tables))
     return results
 
@@ -128,6 +131,18 @@ def heading(title: str, command: str, results: Sequence[dict]) -> list[str]:
         f"{command}; {results[0]['machine']}, {results[0]['threads']} threads a run; {results[0]['date']}",
         "",
     ]
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    first, *others = ("| " + " | ".join(cells) + " |" for cells in (header, *rows))
+    return [first, "|---" * len(header) + "|", *others]
+
+
+def of_frames(parity: Parity, chosen: NDArray[np.bool_]) -> Parity:
+    """The entries of chosen frames (F,)."""
+    kept = chosen[parity.frame]
+    return replace(parity, reference=parity.reference[kept], predicted=parity.predicted[kept], frame=parity.frame[kept])
 
 
 def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:

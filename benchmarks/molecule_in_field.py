@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from fields import Signs, benchmark, converted, figure, figures, store, strength
-from harness import Job, options, spread
+from harness import Job, heading, options, spread
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
@@ -82,11 +82,8 @@ def measure(best: Path, test: Path) -> dict:
 
 def table(results: list[dict], files: dict[str, tuple[Path, int]], command: str) -> list[str]:
     """Mean and standard deviation over seeds, one row a preset and what it was trained on."""
-    lines = ["# N-methylacetamide in electric fields", ""]
-    if results:
-        first = results[0]
-        lines += [f"{command}; {first['machine']}, {first['threads']} threads a run; {first['date']}", ""]
-    lines += [
+    lines = [
+        *heading("N-methylacetamide in electric fields", command, results),
         "| trained on | preset | seeds | minutes | E zero / weak / strong, meV/atom | F zero / weak / strong, meV/Å |"
         " dipole zero / weak / strong, e Å | R2 | slope | MAE, e Å | polarizability, Å³ | MAE |"
         " isotropic R2 | slope | anisotropic R2 | slope |",
@@ -97,7 +94,7 @@ def table(results: list[dict], files: dict[str, tuple[Path, int]], command: str)
             rows = [r for r in results if r["preset"] == name and r["labels"] == labels]
             if rows:
                 lines.append(f"| {said} | {name} | {len(rows)} | " + " | ".join(_cells(rows)) + " |")
-    counts = {part: results[0][part]["frames"] for part in ("zero", "weak", "strong")} if results else {}
+    counts = {part: results[0][part]["frames"] for part in ("zero", "weak", "strong")}
     return [*lines, "", _notes(files, counts)]
 
 

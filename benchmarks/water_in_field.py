@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from fields import Signs, benchmark, converted, figure, figures, store
-from harness import Job, options, spread
+from harness import Job, heading, options, spread
 from numpy.typing import NDArray
 
 from leyden.storage import load
@@ -82,11 +82,8 @@ def by_axis(name: str, reference: NDArray, predicted: NDArray, unit: str) -> dic
 
 def table(results: list[dict], counts: dict[str, int], command: str) -> list[str]:
     """Mean and standard deviation over seeds, one row a model."""
-    lines = ["# Planes of water in a field along a periodic axis", ""]
-    if results:
-        first = results[0]
-        lines += [f"{command}; {first['machine']}, {first['threads']} threads a run; {first['date']}", ""]
-    lines += [
+    lines = [
+        *heading("Planes of water in a field along a periodic axis", command, results),
         "| model | seeds | minutes | E, meV/atom | F across / along, meV/Å | F along R2 | slope |"
         " dipole across / along, e Å | dipole along R2 | slope | polarizability, Å³ | MAE |"
         " isotropic R2 | slope | anisotropic R2 | slope |",

@@ -36,7 +36,7 @@ KEYS = ("REF_energy", "REF_dipole", "total_charge", "total_spin", "config_type",
 
 
 def with_density(atoms: Atoms) -> Atoms:
-    """A labelled frame with its density, or with a message where the self-consistent field did not converge."""
+    """A labelled frame with its density. Raises RuntimeError where the self-consistent field does not converge."""
     field = ground_state(atoms, 0)
     if field is None:
         raise RuntimeError(f"{atoms.symbols}: the self-consistent field did not converge, which it did before")

@@ -5,19 +5,21 @@ Experiments stand one floor above the other benchmarks and use their harness.
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import matplotlib
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from harness import RESULTS, Job, complete, figures, heading, numbers, options, run, spread
+from harness import RESULTS, Job, complete, grid, heading, numbers, of_frames, options, spread
 
 from leyden.spec import CartesianSpec, ModelSpec
 from leyden.spec.presets import PRESETS
+from leyden.train.config import Config
 
-__all__ = ["Job", "asked", "complete", "figures", "grid", "heading", "models", "numbers", "run", "spread"]
+__all__ = ["Job", "asked", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread"]
 
 matplotlib.use("agg")
 
@@ -48,7 +50,20 @@ def models(backbone: CartesianSpec, *names: str, formal: Mapping[int, float] | N
     return out
 
 
-def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table."""
-    lines = ["| " + " | ".join(cells) + " |" for cells in (header, *rows)]
-    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
+def experiment(
+    name: str,
+    given: argparse.Namespace,
+    jobs: Iterable[Job],
+    config: Callable[[Job], Config],
+    measure: Callable[[Path, Job], dict],
+    table: Callable[[list[dict], str], list[str]],
+    plot: Callable[[list[dict], Path], None],
+) -> None:
+    """Run all jobs, if not only the table is wanted; table and picture from all finished runs.
+
+    table takes the results and the command that gives them.
+    """
+    command = f"`benchmarks/papers/{name}.py DATA --epochs {given.epochs}`"
+    wanted = [] if given.table else jobs
+    results = complete(name, given.output, wanted, config, measure, partial(table, command=command), given.tables)
+    plot(results, given.tables / f"{name}.png")

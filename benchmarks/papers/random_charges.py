@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.io import read, write
-from experiment import Job, asked, complete, grid, heading, models, numbers, spread
+from experiment import Job, asked, experiment, grid, heading, models, numbers, spread
 from matplotlib import pyplot
 
 from leyden.spec import CartesianSpec
@@ -28,8 +28,8 @@ NAME = "random_charges"
 SIZES = (4, 16, 64, 400)
 LAYERS = (1, 2)
 PRESETS = ("short-range", "les")
-STEPS = 8
-"""Passes over 400 frames."""
+PASSES = 8
+"""Over 400 frames."""
 TRUE = {11: 1.0, 17: -1.0}
 """e."""
 PUBLISHED = {"forces": (3.7, 5.6), "charges": 3.0}
@@ -79,29 +79,14 @@ def measure(best: Path, data: Path) -> dict:
 
 def table(results: list[dict], command: str) -> list[str]:
     """Mean and standard deviation over seeds, one row a model and number of frames."""
-    header = [
-        "model",
-        "layers",
-        "frames",
-        "seeds",
-        "minutes",
-        "E, meV/atom",
-        "F, meV/Å",
-        "q of Na+",
-        "q of Cl-",
-        "RMSE of q, me",
-    ]
+    header = ["model", "layers", "frames", "seeds", "minutes", "E, meV/atom", "F, meV/Å"]
+    header += ["q of Na+", "q of Cl-", "RMSE of q, me"]
     rows = []
     for (preset, layers), size in product(product(PRESETS, LAYERS), SIZES):
         there = [r for r in results if (r["preset"], r["layers"], r["frames"]) == (preset, layers, size)]
         if there:
-            cells = [
-                preset,
-                str(layers),
-                str(size),
-                str(len(there)),
-                spread([r["training_seconds"] / 60 for r in there]),
-            ]
+            cells = [preset, str(layers), str(size), str(len(there))]
+            cells.append(spread([r["training_seconds"] / 60 for r in there]))
             cells += [spread([r[name]["rmse"] for r in there], 1000, 2) for name in ("energy", "forces")]
             charges = [r["charge"] for r in there if "charge" in r]
             cells += [spread([q[ion] for q in charges], 1, 4) if charges else "-" for ion in ("cation", "anion")]
@@ -138,23 +123,21 @@ def plot(results: list[dict], path: Path) -> None:
 
 def main() -> None:
     """Run what is asked for; table and picture from all finished runs."""
-    given = asked(__doc__, NAME, STEPS, 1, "data", preset=PRESETS)
+    given = asked(__doc__, NAME, PASSES, 1, "data", preset=PRESETS)
     data = given.data / "gas"
     jobs = [
         Job(preset, seed, given.output / f"{preset}-{layers}-{size}-{seed}", {"layers": layers, "frames": size})
         for seed, size, layers, preset in product(given.seed, SIZES, LAYERS, given.preset)
     ]
-    command = f"`benchmarks/papers/{NAME}.py DATA --epochs {given.epochs}`"
-    results = complete(
+    experiment(
         NAME,
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         partial(config, data=data, epochs=given.epochs),
         lambda best, job: measure(best, data),
-        partial(table, command=command),
-        given.tables,
+        table,
+        plot,
     )
-    plot(results, given.tables / f"{NAME}.png")
 
 
 if __name__ == "__main__":

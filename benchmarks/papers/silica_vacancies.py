@@ -17,7 +17,7 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
 from ase.io import read, write
-from experiment import Job, asked, complete, grid, heading, models, spread
+from experiment import Job, asked, experiment, grid, heading, models, of_frames, spread
 from matplotlib import pyplot
 
 from leyden.spec import CartesianSpec
@@ -85,9 +85,7 @@ def by_charge(found: Evaluation) -> dict[str, dict[str, float]]:
     for charge in CHARGES:
         out[str(charge)] = {}
         for name in ("energy", "forces"):
-            parity = found.parities[name]
-            error = (parity.predicted - parity.reference)[found.total_charge[parity.frame] == charge]
-            out[str(charge)][name] = float(np.sqrt(np.mean(error**2)))
+            out[str(charge)][name] = of_frames(found.parities[name], found.total_charge == charge).rmse
     return out
 
 
@@ -154,16 +152,15 @@ def main() -> None:
         Job(name, seed, given.output / f"{name}-{len(TRAINED[trained])}-{seed}", {"trained": trained})
         for seed, name, trained in product(given.seed, given.model, given.trained)
     ]
-    results = complete(
+    experiment(
         NAME,
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         partial(config, data=given.data, epochs=given.epochs),
         lambda best, job: measure(best, given.data),
-        partial(table, command=f"`benchmarks/papers/{NAME}.py DATA --epochs {given.epochs}`"),
-        given.tables,
+        table,
+        plot,
     )
-    plot(results, given.tables / f"{NAME}.png")
 
 
 if __name__ == "__main__":

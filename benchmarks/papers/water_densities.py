@@ -9,7 +9,7 @@ stand beside those that solve for it, on the same backbone, with and without the
 measured where none was trained: dipole, quadrupole, and the potential at points around the clusters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -18,17 +18,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.io import read
-from experiment import Job, asked, complete, grid, heading, spread
+from experiment import Job, asked, experiment, grid, heading, of_frames, spread
 from matplotlib import pyplot
 
+from leyden.potential import Potential
 from leyden.spec import CartesianSpec, LocalSpec, ModelSpec, ResponseSpec, VariationalSpec
 from leyden.spec.charges.base import ChargeSpec
 from leyden.storage import load
+from leyden.train.batch import Frame
 from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection
 from leyden.train.density import coulomb_distance
 from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
-from leyden.train.metrics import Evaluation, Parity
+from leyden.train.metrics import Evaluation
 
 NAME = "water_densities"
 BACKBONE = CartesianSpec(cutoff=4.5, channels=32)
@@ -84,13 +86,13 @@ def config(job: Job, data: Path, epochs: int) -> Config:
 
 def measure(best: Path, job: Job, data: Path) -> dict:
     """Errors by number of waters."""
-    potential, model = load(best), MODELS[job.preset]
+    potential, exact, model = load(best), load(best, torch.float64), MODELS[job.preset]
     out: dict = {"sizes": {}, "weights": sum(weight.numel() for weight in potential.parameters())}
     for part in ("test", "large"):
         path = data / f"{part}.xyz"
         frames = frames_for(potential, path, keys={"density_coefficients": model.labels}).frames
         found, structures = evaluate(potential, frames), read(path, ":")
-        missing = distances(best, path, model)
+        missing = distances(exact, frames)
         waters = np.array([atoms.info["n_water"] for atoms in structures])
         whole, lacking = (np.array([atoms.info[key] for atoms in structures]) for key in ("whole", model.lacking))
         for n in np.unique(waters):
@@ -105,11 +107,10 @@ def measure(best: Path, job: Job, data: Path) -> dict:
     return out
 
 
-def distances(best: Path, path: Path, model: Model) -> np.ndarray:
+def distances(potential: Potential, frames: Sequence[Frame]) -> np.ndarray:
     """<dp|V|dp> of every frame, eV."""
-    potential = load(best, torch.float64)
     out = []
-    for frame in frames_for(potential, path, keys={"density_coefficients": model.labels}).frames:
+    for frame in frames:
         density, label = potential(frame.system).density.detach(), frame.labels.density_coefficients
         each = coulomb_distance(potential.coulomb, potential.charges.basis, frame.system, density, label)
         out.append(float(each) * len(density))
@@ -118,13 +119,7 @@ def distances(best: Path, path: Path, model: Model) -> np.ndarray:
 
 def errors(found: Evaluation, chosen: np.ndarray) -> dict[str, float]:
     """RMSE over chosen frames."""
-    return {name: some(found.parities[name], chosen).rmse for name in MEASURED}
-
-
-def some(parity: Parity, chosen: np.ndarray) -> Parity:
-    """The entries of chosen frames."""
-    kept = chosen[parity.frame]
-    return Parity(parity.name, parity.unit, parity.reference[kept], parity.predicted[kept], parity.frame[kept])
+    return {name: of_frames(found.parities[name], chosen).rmse for name in MEASURED}
 
 
 def table(results: list[dict], command: str) -> list[str]:
@@ -191,16 +186,15 @@ def main() -> None:
         )
         for seed, name, trained in product(given.seed, given.model, given.trained)
     ]
-    results = complete(
+    experiment(
         NAME,
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         partial(config, data=given.data, epochs=given.epochs),
         partial(measure, data=given.data),
-        partial(table, command=f"`benchmarks/papers/{NAME}.py DATA --epochs {given.epochs}`"),
-        given.tables,
+        table,
+        plot,
     )
-    plot(results, given.tables / f"{NAME}.png")
 
 
 if __name__ == "__main__":

@@ -84,9 +84,8 @@ def describe(model: Any) -> dict[str, Any]:
         out[name] = next(key for key, value in getattr(modules, table).items() if value is found[name])
     last = Layout(str(model.products[-1].linear.irreps_out))
     kept = any(block.rank > 0 for block in last.blocks)
-    if not _accelerated(model):
-        out["use_reduced_cg"] = _reduced(model)
-    return out | {"keep_last_layer_irreps": kept, "accelerated": _accelerated(model)}
+    out |= {"keep_last_layer_irreps": kept, "accelerated": _accelerated(model)}
+    return out if out["accelerated"] else out | {"use_reduced_cg": _reduced(model)}
 
 
 def layout(model: Any) -> Layout:

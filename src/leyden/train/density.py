@@ -7,9 +7,9 @@ the integral of the squared electric field that the density lacks. Where the lab
 structure calculation, fitted in this metric, it is what can be learned of that density's own distance.
 """
 
-import torch
 from torch import Tensor
 
+from leyden import segment
 from leyden.coulomb import Coulomb
 from leyden.density import GaussianBasis
 from leyden.system import System
@@ -17,7 +17,7 @@ from leyden.system import System
 
 def coulomb_distance(coulomb: Coulomb, basis: GaussianBasis, system: System, density: Tensor, label: Tensor) -> Tensor:
     """<dp|V|dp> an atom (eV), of those of S structures whose label (N, dim) has no NaN."""
-    lacking = torch.zeros_like(system.size).index_add(0, system.index, label.isnan().any(1).to(system.size.dtype))
+    lacking = segment.total(label.isnan().any(1).to(label.dtype), system.index, system.count)
     wanted = (lacking == 0).nonzero().squeeze(1)
     if not len(wanted):
         return density[:0, 0]
