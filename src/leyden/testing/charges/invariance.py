@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from leyden import segment
 from leyden.density.harmonics import rotation
 from leyden.derivatives import forces
 from leyden.system import System
@@ -23,10 +24,13 @@ class Invariance(ChargeModelCase):
     """Total charge and symmetries of density and energy."""
 
     def test_total_charge(self) -> None:
-        """Charges sum to the total charge of each structure, or, of a model that leaves it free, they do not."""
+        """Charges, of all shells, sum to the total charge of each structure, or, where a model leaves it free, do not."""
         system = batch()
-        _, density = self.evaluate(system)
-        error = (self.charge(density, system) - system.charge).abs()
+        output, density = self.evaluate(system)
+        total = self.charge(density, system)
+        assert output.charges is not None
+        close(segment.total(output.charges, system.index, system.count), total, 1e-12)
+        error = (total - system.charge).abs()
         assert error.max() < 1e-10 if self.conserves else error.min() > 1e-3
 
     @pytest.mark.parametrize("sign", [1, -1], ids=["rotation", "reflection"])
