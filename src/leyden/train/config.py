@@ -4,6 +4,7 @@ An unknown key is an error that names the nearest valid one.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -160,9 +161,12 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first error, with the nearest valid key for an unknown one."""
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
+    """The first error, with the nearest valid key for an unknown one; of a value that may be of several types, as a
+    width, the error of the type that it is closest to."""
+    errors = error.errors()
+    value = [*takewhile(lambda part: not _is_type(part), errors[0]["loc"])]
+    first = max((each for each in errors if [*each["loc"][: len(value)]] == value), key=lambda each: len(each["loc"]))
+    place = [str(part) for part in first["loc"] if not _is_type(part)]
     key = ".".join(part for part in place if part not in KINDS)
     if first["type"] == "extra_forbidden":
         known = _known_keys(place[:-1])
@@ -177,6 +181,11 @@ def _sentence(error: ValidationError) -> str:
     said = "expected a section" if first["type"] == "model_type" else first["msg"]
     said = said.replace("Input should be", "expected")
     return f"key '{key}': {said[0].lower()}{said[1:]}, got {_kind(first['input'])}."
+
+
+def _is_type(part: int | str) -> bool:
+    """Whether a part of the place of an error is no key, but what pydantic calls a type that a value may have."""
+    return str(part).startswith(("constrained-", "tuple[", "dict["))
 
 
 def _kind(value: object) -> str:

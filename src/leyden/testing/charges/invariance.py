@@ -24,7 +24,7 @@ class Invariance(ChargeModelCase):
     """Total charge and symmetries of density and energy."""
 
     def test_total_charge(self) -> None:
-        """Charges, of all shells, sum to the total charge of each structure, or, where a model leaves it free, do not."""
+        """Charges, of all shells, sum to the total charge of each structure, or, if a model leaves it free, do not."""
         system = batch()
         output, density = self.evaluate(system)
         total = self.charge(density, system)
