@@ -2,14 +2,18 @@
 # make test          formatting, types, import contract and tests, of the backbones too: what CI runs
 # make test-mace     tests of the extra mace, in an environment of its own
 # make test-nequip   tests of the extra nequip, likewise, and of the backbone of docs/add_a_backbone.md
+# make papers        experiments of the papers, whose data are in the folders DATA (made by datasets/) and PUBLISHED
+# make papers-quick  the same with one seed and few epochs, to see that they run
 
 PYTHON ?= python3
 BIN := .venv/bin
 WITH_mace := cuequivariance cuequivariance-torch
 WITH_nequip := sevenn
 FOLDERS := src tests benchmarks examples datasets
+DATA ?= runs/data
+PUBLISHED ?= runs/published
 
-.PHONY: demo test test-core test-mace test-nequip fast clean
+.PHONY: demo test test-core test-mace test-nequip fast papers papers-quick clean
 demo: .venv/ready
 	$(BIN)/leyden demo
 
@@ -31,6 +35,12 @@ test-nequip: .venv-nequip/ready
 
 fast: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+
+papers: .venv/ready
+	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED)
+
+papers-quick: .venv/ready
+	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED) --quick
 
 clean:
 	rm -rf .venv .venv-mace .venv-nequip runs
