@@ -21,6 +21,7 @@ from ase.io import read
 from experiment import Job, asked, experiment, grid, heading, of_frames, spread
 from matplotlib import pyplot
 
+from leyden.charges.model import Solved
 from leyden.potential import Potential
 from leyden.spec import CartesianSpec, LocalSpec, ModelSpec, ResponseSpec, VariationalSpec
 from leyden.spec.charges.base import ChargeSpec
@@ -93,17 +94,17 @@ def measure(best: Path, job: Job, data: Path) -> dict:
         frames = frames_for(potential, path, keys={"density_coefficients": model.labels}).frames
         found, structures = evaluate(potential, frames), read(path, ":")
         missing = distances(exact, frames)
+        with exact.asked(direct=isinstance(exact.charges, Solved)):
+            direct = distances(exact, frames)
         waters = np.array([atoms.info["n_water"] for atoms in structures])
         whole, lacking = (np.array([atoms.info[key] for atoms in structures]) for key in ("whole", model.lacking))
         for n in np.unique(waters):
             chosen = waters == n
-            share = (missing + lacking)[chosen].sum() / whole[chosen].sum()
-            floor = lacking[chosen].sum() / whole[chosen].sum()
-            out["sizes"][str(n)] = errors(found, chosen) | {
-                "density": share,
-                "floor": floor,
-                "frames": int(chosen.sum()),
+            shares = {
+                name: values[chosen].sum() / whole[chosen].sum()
+                for name, values in (("density", missing + lacking), ("direct", direct + lacking), ("floor", lacking))
             }
+            out["sizes"][str(n)] = errors(found, chosen) | shares | {"frames": int(chosen.sum())}
     return out
 
 
@@ -124,7 +125,7 @@ def errors(found: Evaluation, chosen: np.ndarray) -> dict[str, float]:
 
 def table(results: list[dict], command: str) -> list[str]:
     """Mean and standard deviation over seeds; errors of up to four waters and of more."""
-    units = ["E, meV/atom", "F, meV/Å", "dipole, e Å", "quadrupole, e Å²", "potential, mV", "density, %"]
+    units = ["E, meV/atom", "F, meV/Å", "dipole, e Å", "quadrupole, e Å²", "potential, mV", "density, %", "direct, %"]
     header = ["model", "trained on", "seeds", "minutes", "weights", *(f"{u}: n <= 4 / more" for u in units)]
     rows = []
     for name, trained in product(MODELS, LOSSES):
@@ -132,7 +133,7 @@ def table(results: list[dict], command: str) -> list[str]:
         if there:
             cells = [name, trained, str(len(there)), spread([r["training_seconds"] / 60 for r in there])]
             cells.append(f"{there[0]['weights']:,}")
-            for key, (scale, digits) in (MEASURED | {"density": (100, 2)}).items():
+            for key, (scale, digits) in (MEASURED | {"density": (100, 2), "direct": (100, 2)}).items():
                 both = ([pooled(r, key, large) for r in there] for large in (False, True))
                 cells.append(" / ".join(spread(values, scale, digits) for values in both))
             rows.append(cells)
@@ -143,7 +144,8 @@ def table(results: list[dict], command: str) -> list[str]:
         *grid(header, rows),
         "",
         "RMSE; density: <drho|V|drho> over <rho|V|rho>, rho without free atoms, summed over structures, of which the"
-        f" best fit on the Gaussians of a model leaves {said}. Trained on clusters of up to four molecules.",
+        f" best fit on the Gaussians of a model leaves {said}; direct: that of atoms which feel no potential, before"
+        " anything is solved. Trained on clusters of up to four molecules.",
     ]
 
 
@@ -151,7 +153,7 @@ def pooled(result: Mapping, key: str, large: bool) -> float:
     """Of clusters with more than four waters, or up to four: root mean square, of densities the mean."""
     chosen = [each for n, each in result["sizes"].items() if (int(n) > 4) == large]
     counts, values = (np.array([each[name] for each in chosen]) for name in ("frames", key))
-    if key in ("density", "floor"):
+    if key in ("density", "direct", "floor"):
         return float(np.average(values, weights=counts))
     return float(np.sqrt(np.average(values**2, weights=counts)))
 
