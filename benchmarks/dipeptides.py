@@ -35,6 +35,7 @@ SHORT = CartesianSpec(layers=1)
 MODELS = {
     **{name: PRESETS[name] for name in ("short-range", "les", "les-multipole", "response")},
     "les-quadrupole": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True)),
+    "les-wide": ModelSpec(charges=LocalSpec(width=1.0)),
     "les-one-layer": PRESETS["les"].model_copy(update={"backbone": SHORT}),
     "response-one-layer": PRESETS["response"].model_copy(update={"backbone": SHORT}),
 }

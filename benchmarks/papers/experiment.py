@@ -32,7 +32,7 @@ def asked(
     parser = options(description, Path("runs/papers") / name, epochs, *paths, **choices)
     parser.add_argument("--quick", action="store_true", help="one seed and few epochs, to see that it runs")
     given = parser.parse_args()
-    given.tables = RESULTS
+    given.tables, given.places = RESULTS, " ".join(paths).upper()
     if given.quick:
         given.seed, given.epochs, given.output = [0], quick, given.output / "quick"
         given.tables = given.output
@@ -63,7 +63,7 @@ def experiment(
 
     table takes the results and the command that gives them.
     """
-    command = f"`benchmarks/papers/{name}.py DATA --epochs {given.epochs}`"
+    command = f"`benchmarks/papers/{name}.py {given.places} --epochs {given.epochs}`"
     wanted = [] if given.table else jobs
     results = complete(name, given.output, wanted, config, measure, partial(table, command=command), given.tables)
     plot(results, given.tables / f"{name}.png")

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Experiment:
-    """A script, and the folders that it takes: made here, or published by others."""
+    """A script, and the folders or files that it takes: made here, or published by others."""
 
     name: str
     made: tuple[str, ...] = ()
@@ -32,6 +32,11 @@ class Experiment:
 
 EXPERIMENTS = (
     Experiment("random_charges", ("melts",)),
+    Experiment("molten_salt", ("melts",)),
+    Experiment("charged_molecules", ("charged_clusters",), ("hdnnp4g/carbon_chain_subset128.xyz",)),
+    Experiment("gold_on_oxide", (), ("hdnnp4g",)),
+    Experiment("oxide_water", (), ("tio2_water",)),
+    Experiment("partial_charges", (), ("spice_dipeptides_polar",)),
     Experiment("silica_vacancies", ("silica_vacancies",)),
     Experiment("metal_water", ("metal_water",)),
     Experiment("water_densities", ("water_densities",)),

@@ -19,6 +19,7 @@ from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
 from leyden.dynamics.inputs import keep_inputs
 from leyden.dynamics.state import State
+from leyden.memory import keep_freed_memory
 from leyden.solve import Unconverged
 from leyden.system import DISPLACEMENT_KEY, FIELD_KEYS
 
@@ -90,6 +91,7 @@ def run(
         raise InputError(
             f"{trajectory}: expected a new file, found an earlier run; use --resume or choose another output."
         )
+    keep_freed_memory()
     atoms, generator = atoms.copy(), np.random.RandomState(settings.seed)
     atoms.calc = calculator
     given = {"total_charge": calculator.charge, "total_spin": calculator.multiplicity}

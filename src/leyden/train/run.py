@@ -19,6 +19,7 @@ from rich.console import Console
 
 from leyden.charges import Local
 from leyden.checks import InputError
+from leyden.memory import keep_freed_memory
 from leyden.potential import Potential
 from leyden.spec import PretrainedSpec, build
 from leyden.storage import load, metadata, save
@@ -73,6 +74,7 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
         check(checkpoint, run, config.optimizer.epochs)
     _say(data, console)
     seed_everything(config.seed, verbose=False)
+    keep_freed_memory()
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     potential = build(potential_spec(config, data.train)).to(getattr(torch, config.hardware.dtype))
