@@ -45,7 +45,7 @@ def config(job: Job, data: Path, epochs: int) -> Config:
         seed=job.seed,
         data=DataSection(train=drawn(data, size, job), validation=data / "val.xyz"),
         model=models(backbone, job.preset)[job.preset],
-        optimizer=OptimizerSection(epochs=round(epochs * max(SIZES) / size), batch_size=2, warmup_steps=50),
+        optimizer=OptimizerSection(epochs=round(epochs * max(SIZES) / size), batch_size=1, warmup_steps=50),
         hardware=HardwareSection(threads=1),
     )
 

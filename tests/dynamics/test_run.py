@@ -350,6 +350,33 @@ def test_another_charge_or_spin_at_resume(
     same_run(whole, parts, water)
 
 
+def test_masses_are_kept(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    """Heavy water: the trajectory says so, and a resumed run goes on with it, given again or not."""
+    heavy, path = water.copy(), tmp_path / "md.xyz"
+    heavy.set_masses([2.014 if z == 1 else 15.999 for z in heavy.numbers])
+    simulate(heavy, calculator, SHORT, path)
+    state = State.read(path.with_suffix(".state.npz"), water)
+    frames = read(path, ":")
+    assert frames[-1].get_temperature() == pytest.approx(state.log[-1, 1], rel=1e-4)
+    for name, again in (("bare", water), ("given", heavy)):
+        copy = tmp_path / f"{name}.xyz"
+        shutil.copy(path, copy)
+        shutil.copy(path.with_suffix(".state.npz"), copy.with_suffix(".state.npz"))
+        simulate(again, calculator, replace(SHORT, steps=40), copy, resume=True)
+        np.testing.assert_allclose(read(copy, -1).get_masses(), heavy.get_masses(), atol=1e-6)
+    np.testing.assert_allclose(*(read(tmp_path / f"{n}.xyz", -1).positions for n in ("bare", "given")), atol=1e-6)
+
+
+def test_other_masses_at_resume(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
+    path, heavy = tmp_path / "md.xyz", water.copy()
+    simulate(water, calculator, SHORT, path)
+    heavy.set_masses([2.014 if z == 1 else 15.999 for z in heavy.numbers])
+    with pytest.raises(
+        InputError, match=r"^masses: expected those of the run to resume, 1\.008 u for atom 1, got 2\.014 u"
+    ):
+        simulate(heavy, calculator, replace(SHORT, steps=40), path, resume=True)
+
+
 def test_another_file_in_place_of_the_trajectory(water: Atoms, calculator: LeydenCalculator, tmp_path: Path) -> None:
     path = tmp_path / "md.xyz"
     simulate(water, calculator, SHORT, path)

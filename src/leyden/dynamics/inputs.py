@@ -1,8 +1,9 @@
-"""What a resumed run keeps of the run before: charge, spin, and the fields that are held."""
+"""What a resumed run keeps of the run before: charge, spin, masses, and the fields that are held."""
 
 import math
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from ase.io import read
 
@@ -14,10 +15,12 @@ INPUTS = {
     "displacement": ((DISPLACEMENT_KEY,), " V/Å"),
 }  # fmt: skip
 """What a resumed run keeps, as a System names it, the keys of info, and the unit."""
+ROUNDING = 1e-6
+"""Of masses in a file, u."""
 
 
 def keep_inputs(atoms: Atoms, trajectory: Path) -> None:
-    """Take charge, spin and field from the first frame of the run; what is given of them has to be the same."""
+    """Take charge, spin, masses and field from the first frame of the run; what is given of them has to be the same."""
     try:
         frame = read(trajectory, index=0, format="extxyz")
     except (OSError, ValueError, KeyError, IndexError):
@@ -37,6 +40,20 @@ def keep_inputs(atoms: Atoms, trajectory: Path) -> None:
                 f"{keys[0]}: expected the {name} of the run to resume, {kept}{unit}, got {new}{unit}; leave it out,"
                 " or run without --resume to another output."
             )
+    _keep_masses(atoms, frame)
+
+
+def _keep_masses(atoms: Atoms, frame: Atoms) -> None:
+    if frame.has("masses") and not atoms.has("masses"):
+        atoms.set_masses(frame.get_masses())
+    before, given = frame.get_masses(), atoms.get_masses()
+    other = ~np.isclose(given, before, rtol=0.0, atol=ROUNDING)
+    if other.any():
+        n = int(other.argmax())
+        raise InputError(
+            f"masses: expected those of the run to resume, {before[n]:g} u for atom {n}, got {given[n]:g} u; leave them"
+            " out, or run without --resume to another output."
+        )
 
 
 def _input(system: System, name: str) -> object:

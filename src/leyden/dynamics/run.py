@@ -80,7 +80,7 @@ def run(
 
     Forces of a field (external_field in info, V/Å) derive from the energy -mu.F in it, those of a displacement
     (displacement_field) from its energy (coulomb/macroscopic.py): with them the total energy is conserved, as positions
-    are never wrapped. A resumed run keeps its fields, charge and spin.
+    are never wrapped. A resumed run keeps its fields, charge, spin and masses.
 
     Raises InputError for an unknown thermostat, nothing to resume, others of these than the run to resume had, a
     trajectory that would be overwritten, or charges that a solver does not find.
@@ -199,6 +199,8 @@ def _row(atoms: Atoms, passed: float, heat: float) -> tuple[float, ...]:
 
 def _write_frame(trajectory: Path, atoms: Atoms, passed: float) -> None:
     frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, momenta=atoms.get_momenta())
+    if atoms.has("masses"):
+        frame.set_masses(atoms.get_masses())
     frame.info = {key: atoms.info[key] for key in STATE_KEYS if key in atoms.info} | {"time_ps": passed}
     results = {
         key: atoms.calc.results[key] for key in ("energy", "forces", "charges", "dipole") if key in atoms.calc.results
