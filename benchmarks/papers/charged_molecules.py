@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from experiment import Job, asked, experiment, grid, heading, models, of_frames, spread
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
 from matplotlib import pyplot
 from matplotlib.ticker import NullFormatter
 
@@ -123,8 +123,7 @@ def table(results: list[dict], command: str) -> list[str]:
     for name in MODELS:
         there = [r for r in results if r["preset"] == name]
         if there:
-            cells = [name, str(len(there)), spread([r["training_seconds"] / 60 for r in there])]
-            cells.append(f"{there[0]['weights']:,}")
+            cells = [name, *costs(there)]
             for kinds, (what, digits) in product(SETS.values(), (("energy", 2), ("forces", 1))):
                 cells.append(" / ".join(spread([r[kind][what] for r in there], 1000, digits) for kind in kinds))
             charges = [r["end"] for r in there if "end" in r]

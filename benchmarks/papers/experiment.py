@@ -5,7 +5,7 @@ Experiments stand one floor above the other benchmarks and use their harness.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from leyden.spec import CartesianSpec, ModelSpec
 from leyden.spec.presets import PRESETS
 from leyden.train.config import Config
 
-__all__ = ["Job", "asked", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread"]
+__all__ = ["Job", "asked", "costs", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread"]
 
 matplotlib.use("agg")
 
@@ -48,6 +48,12 @@ def models(backbone: CartesianSpec, *names: str, formal: Mapping[int, float] | N
             charges = charges.model_copy(update={"formal": dict(formal)})
         out[name] = ModelSpec(backbone=backbone, charges=charges)
     return out
+
+
+def costs(there: Sequence[dict]) -> list[str]:
+    """Seeds, minutes of training, and weights of one model, as cells of a table."""
+    minutes = spread([result["training_seconds"] / 60 for result in there])
+    return [str(len(there)), minutes, f"{there[0]['weights']:,}"]
 
 
 def experiment(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from experiment import Job, asked, experiment, grid, heading, models, numbers, spread
+from experiment import Job, asked, costs, experiment, grid, heading, models, numbers, spread
 from gold_on_oxide_data import FLAT, SURFACES, UPRIGHT, lowest, mean_force, moved, reference, relaxed, split
 from matplotlib import pyplot
 
@@ -98,8 +98,7 @@ def table(results: list[dict], command: str, known: dict[str, dict]) -> list[str
     for name in MODELS:
         there = [r for r in results if r["preset"] == name]
         if there:
-            cells = [name, str(len(there)), spread([r["training_seconds"] / 60 for r in there])]
-            cells.append(f"{there[0]['weights']:,}")
+            cells = [name, *costs(there)]
             cells += [spread([r[key]["rmse"] for r in there], 1000, n) for key, n in (("energy", 2), ("forces", 0))]
             rows.append([*cells, *answers(there)])
     rows.append(["DFT", *[""] * 5, *answers([known])])

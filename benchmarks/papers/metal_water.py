@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.io import read
-from experiment import Job, asked, experiment, grid, heading, models, of_frames, spread
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
 from matplotlib import pyplot
 
 from leyden.potential import Potential
@@ -151,10 +151,6 @@ def layers(atoms: Atoms) -> tuple[float, float]:
 def table(results: list[dict], command: str) -> list[str]:
     """Mean and standard deviation over seeds: errors, and answers to charge and field."""
     there = {name: rows for name in MODELS if (rows := [r for r in results if r["preset"] == name])}
-    costs = {
-        name: [str(len(rows)), spread([r["training_seconds"] / 60 for r in rows]), f"{rows[0]['weights']:,}"]
-        for name, rows in there.items()
-    }
     small, large = (kinds(results, part) for part in ("test", "large"))
     found = {part: errors(there, names, part) for part, names in (("test", small), ("large", large))}
     asked_of = ["alpha of metal, e Å²/V", "alpha of film", "eta, V/e", "chi, V", "field left in metal", "in film"]
@@ -163,7 +159,7 @@ def table(results: list[dict], command: str) -> list[str]:
         *heading("Water on aluminium, and a film of water", command, results),
         *grid(
             ["model", "seeds", "minutes", "weights", *small],
-            [[name, *costs[name], *cells] for name, cells in found["test"].items()],
+            [[name, *costs(there[name]), *cells] for name, cells in found["test"].items()],
         ),
         "",
         "RMSE of energies, meV/atom, and forces, meV/Å, by what acts on the slab. In a larger cell, of 4 x 4 x 4 atoms"

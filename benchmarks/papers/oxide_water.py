@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from experiment import Job, asked, experiment, grid, heading, models, of_frames, spread
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
 from matplotlib import pyplot
 from water_film import CHARGE, MIDDLES, Film
 
@@ -134,8 +134,7 @@ def table(results: list[dict], command: str, reference: Film) -> list[str]:
     for name in MODELS:
         there = [r for r in results if r["preset"] == name]
         if there:
-            cells = [name, str(len(there)), spread([r["training_seconds"] / 60 for r in there])]
-            cells.append(f"{there[0]['weights']:,}")
+            cells = [name, *costs(there)]
             for what, digits in (("energy", 2), ("forces", 1)):
                 cells.append(" / ".join(spread([r[what][kind] for r in there], 1000, digits) for kind in KINDS))
             cells += [spread([r[what] for r in there], 1, digits) for what, digits in (("ps", 1), ("temperature", 0))]

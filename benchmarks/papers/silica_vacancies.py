@@ -17,7 +17,7 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
 from ase.io import read, write
-from experiment import Job, asked, experiment, grid, heading, models, of_frames, spread
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
 from matplotlib import pyplot
 
 from leyden.spec import CartesianSpec
@@ -110,8 +110,7 @@ def table(results: list[dict], command: str) -> list[str]:
         there = [r for r in results if (r["preset"], r["trained"]) == (name, trained)]
         if not there:
             continue
-        cells = [name, trained, str(len(there)), spread([r["training_seconds"] / 60 for r in there])]
-        cells.append(f"{there[0]['weights']:,}")
+        cells = [name, trained, *costs(there)]
         for part, (what, digits) in product(CELLS, (("energy", 2), ("forces", 1))):
             each = (spread([r[part][str(q)][what] for r in there], 1000, digits) for q in CHARGES)
             cells.append(" / ".join(each))

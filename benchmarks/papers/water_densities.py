@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.io import read
-from experiment import Job, asked, experiment, grid, heading, of_frames, spread
+from experiment import Job, asked, costs, experiment, grid, heading, of_frames, spread
 from matplotlib import pyplot
 
 from leyden.charges.model import Solved
@@ -131,8 +131,7 @@ def table(results: list[dict], command: str) -> list[str]:
     for name, trained in product(MODELS, LOSSES):
         there = [r for r in results if (r["preset"], r["trained"]) == (name, trained)]
         if there:
-            cells = [name, trained, str(len(there)), spread([r["training_seconds"] / 60 for r in there])]
-            cells.append(f"{there[0]['weights']:,}")
+            cells = [name, trained, *costs(there)]
             for key, (scale, digits) in (MEASURED | {"density": (100, 2), "direct": (100, 2)}).items():
                 both = ([pooled(r, key, large) for r in there] for large in (False, True))
                 cells.append(" / ".join(spread(values, scale, digits) for values in both))
