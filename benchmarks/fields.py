@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
-from harness import Job, complete, numbers, of_frames, spread
+from ase.io import read
+from harness import Job, complete, numbers, of_frames, spread, write_frames
 from numpy.typing import NDArray
 
 from leyden.train.config import Config
@@ -55,10 +55,7 @@ def strength(atoms: Atoms) -> float:
 
 def store(frames: Sequence[Atoms], path: Path) -> Path:
     """Write the frames, unless an earlier run has."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write(path, frames, format="extxyz")
-    return path
+    return path if path.exists() else write_frames(frames, path)
 
 
 def figures(found: Evaluation, chosen: NDArray[np.bool_]) -> dict[str, dict[str, float]]:

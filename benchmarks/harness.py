@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ase import Atoms
+from ase.io import write
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -137,6 +139,15 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a table."""
     first, *others = ("| " + " | ".join(cells) + " |" for cells in (header, *rows))
     return [first, "|---" * len(header) + "|", *others]
+
+
+def write_frames(frames: Sequence[Atoms], path: Path) -> Path:
+    """Write a file as a whole, so that no other run ever reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
+    write(unfinished, list(frames), format="extxyz")
+    unfinished.replace(path)
+    return path
 
 
 def of_frames(parity: Parity, chosen: NDArray[np.bool_]) -> Parity:

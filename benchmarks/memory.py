@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 import torch
 from harness import grid, machine, write_table
-from throughput import potential, water
+from throughput import potential, training_step, water
 
 from leyden.derivatives import forces
 from leyden.memory import keep_freed_memory
@@ -43,10 +43,8 @@ def steps(batch: str, kind: str, keep: bool) -> dict[str, float]:
     def step() -> None:
         if kind == "dynamics":
             forces(model, system, pairs, stress=False)
-            return
-        with model.asked(order=2):
-            found = forces(model, system, pairs, stress=False, create_graph=True)
-        (found.forces.square().mean() + found.output.energy.square().mean()).backward()
+        else:
+            training_step(model, system, pairs)
 
     for _ in range(WARM):
         step()

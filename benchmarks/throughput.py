@@ -19,7 +19,7 @@ from harness import machine, write_table
 from scipy.spatial.transform import Rotation
 
 from leyden.derivatives import forces
-from leyden.neighbors import neighbor_list
+from leyden.neighbors import NeighborList, neighbor_list
 from leyden.potential import Potential
 from leyden.spec import PotentialSpec, build
 from leyden.system import System
@@ -62,15 +62,20 @@ def median(call: Callable[[], object], device: str, repeats: int = 7) -> float:
     return statistics.median(seconds[2:])
 
 
+def training_step(model: Potential, system: System, pairs: NeighborList) -> None:
+    """Forces through the charges, and the gradient of a loss of energies and forces."""
+    with model.asked(order=2):  # as training does
+        found = forces(model, system, pairs, stress=False, create_graph=True)
+    (found.forces.square().mean() + found.output.energy.square().mean()).backward()
+
+
 def measure(preset: str, system: System, device: str, dtype: torch.dtype) -> tuple[float, float]:
     """Atoms a second of a training step and of a step of dynamics (neighbor list included)."""
     model, system = potential(preset).to(device, dtype), system.to(device, dtype)
     pairs, periodic = neighbor_list(system, model.backbone.cutoff), bool(system.pbc.all())
 
     def train() -> None:
-        with model.asked(order=2):  # as training does
-            found = forces(model, system, pairs, stress=False, create_graph=True)
-        (found.forces.square().mean() + found.output.energy.square().mean()).backward()
+        training_step(model, system, pairs)
 
     def move() -> None:
         forces(model, system, stress=periodic)

@@ -10,15 +10,14 @@ levels of theory do not meet, as no element is in both. Published errors are of 
 thousands of frames of it: 4G-HDNNP (Ko et al.), SpookyNet, and latent charges (files beside arXiv:2412.15455).
 """
 
-import os
 from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
-from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
+from ase.io import read
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, write_frames
 from matplotlib import pyplot
 from matplotlib.ticker import NullFormatter
 
@@ -53,14 +52,10 @@ def prepare(data: Path, carbon: Path, folder: Path) -> dict[str, Path]:
             f"{absent}: expected a file, got none; DATA is what datasets/charged_clusters.py has written, CARBON the"
             " published carbon_chain_subset128.xyz."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    chains, files = carbon_chains(carbon), {}
-    for source, (part, frames) in zip(wanted, chains.items(), strict=True):
-        files[part] = folder / f"{part}.xyz"
-        unfinished = folder / f"{part}-{os.getpid()}.xyz"  # another run may be reading the file
-        write(unfinished, [*read(source, ":"), *frames], format="extxyz")
-        unfinished.replace(files[part])
-    return files
+    return {
+        part: write_frames([*read(source, ":"), *frames], folder / f"{part}.xyz")
+        for source, (part, frames) in zip(wanted, carbon_chains(carbon).items(), strict=True)
+    }
 
 
 def carbon_chains(path: Path) -> dict[str, list[Atoms]]:

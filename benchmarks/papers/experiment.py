@@ -13,13 +13,16 @@ import matplotlib
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from harness import RESULTS, Job, complete, grid, heading, numbers, of_frames, options, spread
+from harness import RESULTS, Job, complete, grid, heading, numbers, of_frames, options, spread, write_frames
 
 from leyden.spec import CartesianSpec, ModelSpec
 from leyden.spec.presets import PRESETS
 from leyden.train.config import Config
 
-__all__ = ["Job", "asked", "costs", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread"]
+__all__ = [
+    "Job", "asked", "costs", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread",
+    "write_frames",
+]  # fmt: skip
 
 matplotlib.use("agg")
 

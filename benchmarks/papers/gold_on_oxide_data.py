@@ -2,13 +2,13 @@
 relaxed, and energies as the upright dimer moves along the normal.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
+from ase.io import read
+from experiment import write_frames
 
 SURFACES = ("undoped", "doped")
 UPRIGHT, FLAT = 1, 3
@@ -21,13 +21,8 @@ def split(data: Path, folder: Path) -> dict[str, Path]:
     frames, rng = read(published(data / "au2_mgo_subset18.xyz"), ":"), np.random.default_rng(SPLIT_SEED)
     doped = np.array([13 in atoms.numbers for atoms in frames])
     held = {int(rng.choice(np.flatnonzero(doped == each))) for each in (False, True)}
-    folder.mkdir(parents=True, exist_ok=True)
     parts = {"train": [n for n in range(len(frames)) if n not in held], "val": sorted(held)}
-    for part, chosen in parts.items():
-        unfinished = folder / f"{part}-{os.getpid()}.xyz"  # another run may be reading the file
-        write(unfinished, [frames[n] for n in chosen], format="extxyz")
-        unfinished.replace(folder / f"{part}.xyz")
-    return {part: folder / f"{part}.xyz" for part in parts}
+    return {part: write_frames([frames[n] for n in chosen], folder / f"{part}.xyz") for part, chosen in parts.items()}
 
 
 def published(path: Path) -> Path:

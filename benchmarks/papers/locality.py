@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.build import molecule
-from experiment import RESULTS, grid
-from harness import machine, write_table
+from experiment import grid
+from harness import RESULTS, machine, write_table
 from matplotlib import pyplot
 from numpy.typing import NDArray
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.io import read, write
-from experiment import Job, asked, experiment, models, numbers
+from ase.io import read
+from experiment import Job, asked, experiment, models, numbers, write_frames
 from melt_structure import Structure, deviation, distances, structure
 from molten_salt_report import plot, table
 
@@ -90,11 +90,8 @@ def first(path: Path, share: float, job: Job) -> Path:
     """A file with that share of the frames of another."""
     if share == 1.0:
         return path
-    copy = job.folder.parent / "data" / f"{job.about['melt']}.xyz"
-    copy.parent.mkdir(parents=True, exist_ok=True)
     frames = read(path, ":")
-    write(copy, frames[: round(share * len(frames))], format="extxyz")
-    return copy
+    return write_frames(frames[: round(share * len(frames))], job.folder.parent / "data" / f"{job.about['melt']}.xyz")
 
 
 @cache

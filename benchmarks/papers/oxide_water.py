@@ -8,8 +8,8 @@ metallic, and an explicit long range does not (arXiv:2603.04228). Here a short-r
 cutoff, and the same with charges, simulate a film of 64 molecules on one face of the oxide; its dipole is that of fixed
 charges (water_film.py), so that only structures count. Of the 64 frames (CP2K, optB88-vdW) 32 are of this film, 14 of
 partly dissociated water between two faces and 18 dry. Dry frames and films are slabs here, though the file has them
-periodic along z: images of the film would have a field of 0.026 V/Å for each e Å of its dipole, and the reference
-forces on the bare face, less a fit of their surroundings, change by -0.001 ± 0.011 (Ti) and -0.002 ± 0.004 eV/Å (O).
+periodic along z: the reference forces on the bare face do not follow the dipole of the film, as they would in the field
+of its images.
 """
 
 from dataclasses import asdict
@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
-from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
+from ase.io import read
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, write_frames
 from matplotlib import pyplot
 from water_film import CHARGE, MIDDLES, Film
 
@@ -78,13 +78,12 @@ def split(path: Path, folder: Path) -> None:
     """Write 50, 6 and 8 frames for training, validation and test into a folder, every kind in each of them."""
     if (folder / "test.xyz").exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
     frames = labelled(path)
     order = np.random.default_rng(SPLIT).permutation(len(frames))
     order = np.array(sorted(order, key=lambda n: KINDS.index(frames[n].info["config_type"])))
     rest = np.delete(order, np.s_[4::8])
     for part, chosen in {"train": np.delete(rest, np.s_[4::9]), "val": rest[4::9], "test": order[4::8]}.items():
-        write(folder / f"{part}.xyz", [frames[n] for n in chosen], format="extxyz")
+        write_frames([frames[n] for n in chosen], folder / f"{part}.xyz")
 
 
 def measure(best: Path, job: Job, data: Path, steps: int) -> dict:

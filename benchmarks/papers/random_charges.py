@@ -14,8 +14,8 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from ase.io import read, write
-from experiment import Job, asked, experiment, grid, heading, models, numbers, spread
+from ase.io import read
+from experiment import Job, asked, experiment, grid, heading, models, numbers, spread, write_frames
 from matplotlib import pyplot
 
 from leyden.spec import CartesianSpec
@@ -54,10 +54,9 @@ def drawn(data: Path, size: int, job: Job) -> Path:
     """A file with that many of the training frames, drawn by the seed."""
     path = job.folder.parent / "data" / f"{size}-{job.seed}.xyz"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         frames = read(data / "train.xyz", ":")
         order = np.random.default_rng(job.seed).permutation(len(frames))[:size]
-        write(path, [frames[n] for n in order], format="extxyz")
+        write_frames([frames[n] for n in order], path)
     return path
 
 

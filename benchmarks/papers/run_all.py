@@ -19,11 +19,12 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Experiment:
-    """A script, and the folders or files that it takes: made here, or published by others."""
+    """A script, the folders or files that it takes, made here or published, and another whose runs it reads."""
 
     name: str
     made: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
+    after: str = ""
 
     def folders(self, data: Path, published: Path) -> list[Path]:
         """In the order in which the script takes them."""
@@ -40,7 +41,7 @@ EXPERIMENTS = (
     Experiment("silica_vacancies", ("silica_vacancies",)),
     Experiment("metal_water", ("metal_water",)),
     Experiment("water_densities", ("water_densities",)),
-    Experiment("locality"),
+    Experiment("locality", after="water_densities"),
 )
 
 
@@ -51,11 +52,15 @@ def main() -> None:
     parser.add_argument("published", type=Path)
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
-    failed = []
+    failed: list[str] = []
+    left_out: list[str] = []
     for experiment in EXPERIMENTS:
         folders = experiment.folders(given.data, given.published)
         missing = [str(folder) for folder in folders if not folder.exists()]
+        if experiment.after in (*left_out, *failed):
+            missing.append(f"run of {experiment.after}")
         if missing:
+            left_out.append(experiment.name)
             print(f"{experiment.name}: left out, as there is no {', '.join(missing)}", flush=True)
             continue
         started = time.monotonic()

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
-from ase.io import read, write
-from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
+from ase.io import read
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, write_frames
 from matplotlib import pyplot
 
 from leyden.spec import CartesianSpec
@@ -59,8 +59,7 @@ def chosen(path: Path, charges: tuple[int, ...], folder: Path) -> Path:
     """A copy of a file with the frames of some charges."""
     copy = folder / f"{path.stem}-{''.join(map(str, charges))}.xyz"
     if not copy.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write(copy, [atoms for atoms in read(path, ":") if atoms.info["total_charge"] in charges], format="extxyz")
+        write_frames([atoms for atoms in read(path, ":") if atoms.info["total_charge"] in charges], copy)
     return copy
 
 
