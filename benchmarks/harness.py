@@ -17,6 +17,7 @@ from ase.io import write
 from numpy.typing import NDArray
 from rich.console import Console
 
+from leyden.checks import InputError
 from leyden.train.config import Config
 from leyden.train.metrics import Evaluation, Parity
 from leyden.train.run import train
@@ -65,9 +66,15 @@ def complete(
     table: Callable[[list[dict]], list[str]],
     tables: Path = RESULTS,
 ) -> list[dict]:
-    """Run all jobs, and write the table of all finished runs in the folder; returns their results."""
-    for job in jobs:
-        run(job, config(job), partial(measure, job=job))
+    """Run all jobs, and write the table of all finished runs in the folder; returns their results.
+
+    Raises SystemExit, with one sentence, for bad data, and where no run is finished.
+    """
+    try:
+        for job in jobs:
+            run(job, config(job), partial(measure, job=job))
+    except InputError as error:
+        raise SystemExit(str(error)) from None
     results = finished(folder)
     if not results:
         raise SystemExit(f"{folder}: expected finished runs, got none; run without --table, or correct --output.")

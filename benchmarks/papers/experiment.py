@@ -35,6 +35,9 @@ def asked(
     parser = options(description, Path("runs/papers") / name, epochs, *paths, **choices)
     parser.add_argument("--quick", action="store_true", help="one seed and few epochs, to see that it runs")
     given = parser.parse_args()
+    absent = [str(vars(given)[place]) for place in paths if not vars(given)[place].exists()]
+    if absent and not given.table:
+        parser.error(f"{', '.join(absent)}: expected data, got nothing there; --help says what they are.")
     given.tables, given.places = RESULTS, " ".join(paths).upper()
     if given.quick:
         given.seed, given.epochs, given.output = [0], quick, given.output / "quick"
