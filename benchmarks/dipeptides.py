@@ -22,7 +22,7 @@ from ase import Atoms
 from ase.io import read, write
 from harness import RESULTS, Job, finished, numbers, options, run, spread, write_table
 
-from leyden.spec import CartesianSpec, LocalSpec, ModelSpec
+from leyden.spec import CartesianSpec, LocalSpec, ModelSpec, ResponseSpec
 from leyden.spec.presets import PRESETS
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection
@@ -36,6 +36,8 @@ MODELS = {
     **{name: PRESETS[name] for name in ("short-range", "les", "les-multipole", "response")},
     "les-quadrupole": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True)),
     "les-wide": ModelSpec(charges=LocalSpec(width=1.0)),
+    "les-multipole-wide": ModelSpec(charges=LocalSpec(dipoles=True, width=1.0)),
+    "response-wide": ModelSpec(charges=ResponseSpec(dipoles=True, width=1.0)),
     "les-one-layer": PRESETS["les"].model_copy(update={"backbone": SHORT}),
     "response-one-layer": PRESETS["response"].model_copy(update={"backbone": SHORT}),
 }
