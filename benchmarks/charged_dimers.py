@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from ase.io import read, write
-from harness import Job, complete, heading, numbers, options, spread
+from harness import RESULTS, Job, complete, heading, numbers, options, spread
+from matplotlib import pyplot
 
+from leyden.potential import Potential
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
 from leyden.train.evaluate import evaluate
@@ -25,6 +27,8 @@ from leyden.train.metrics import Evaluation
 
 KINDS = (0, 2, 3, 4, 5, 6)
 PRESETS = ("short-range", "les", "les-multipole")
+ENDS = 12.0
+"""Å; no training frame is further apart."""
 
 
 def prepare(source: Path, folder: Path) -> dict[str, Path]:
@@ -75,8 +79,31 @@ def energy_error(evaluation: Evaluation) -> float:
     return float(1000 * np.sqrt(np.mean(np.concatenate(centred) ** 2)))
 
 
+def curves(potential: Potential, files: dict[str, Path]) -> dict[str, dict[str, list[float]]]:
+    """By kind of dimer, in the order of separation (Å): energies of the reference and of the potential, eV, both
+    relative to their mean over the training frames of that kind."""
+    (kinds, train), (later, test) = (_energies(potential, files[part]) for part in ("train", "test"))
+    out = {}
+    for kind in sorted(set(kinds)):
+        seen = train[:, kinds == kind]
+        rows = np.concatenate([seen, test[:, later == kind]], axis=1)
+        rows[1:] -= seen[1:].mean(axis=1, keepdims=True)
+        ordered = rows[:, rows[0].argsort()].tolist()
+        out[kind] = dict(zip(("separation", "reference", "predicted"), ordered, strict=True))
+    return out
+
+
+def _energies(potential: Potential, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Kinds (F,); separations, Å, and energies of the reference and of the potential, eV, (3, F)."""
+    found = evaluate(potential, frames_for(potential, path).frames)
+    apart = [atoms.info["separation"] for atoms in read(path, ":")]
+    energy = found.parities["energy"]
+    rows = [apart, energy.reference * found.atoms, energy.predicted * found.atoms]
+    return np.array(found.config_type), np.array(rows)
+
+
 def measure(best: Path, files: dict[str, Path]) -> dict:
-    """Errors on training and test frames; forces also for each kind of dimer."""
+    """Errors on training and test frames, forces also for each kind of dimer, and the binding curves."""
     potential, out = load(best), {}
     for part, path in files.items():
         found = evaluate(potential, frames_for(potential, path).frames)
@@ -84,7 +111,7 @@ def measure(best: Path, files: dict[str, Path]) -> dict:
         square = (forces.predicted - forces.reference) ** 2
         by_kind = {k: float(1000 * np.sqrt(square[kinds[forces.frame] == k].mean())) for k in sorted(set(kinds))}
         out[part] = numbers(found) | {"energy_centred_mev": energy_error(found), "force_rmse_by_kind": by_kind}
-    return out
+    return out | {"curves": curves(potential, files)}
 
 
 def table(results: list[dict], command: str) -> list[str]:
@@ -110,12 +137,29 @@ def table(results: list[dict], command: str) -> list[str]:
     return lines
 
 
+def plot(results: list[dict], path: Path) -> None:
+    """Binding curves of the six kinds, of every seed, beside the reference."""
+    figure, axes = pyplot.subplots(2, 3, figsize=(10, 5.6), layout="constrained", sharex=True)
+    for kind, axis in zip(results[0]["curves"], axes.flat, strict=True):
+        for result in results:
+            curve, color = result["curves"][kind], f"C{PRESETS.index(result['preset'])}"
+            axis.plot(curve["separation"], curve["predicted"], color=color, label=result["preset"], lw=1)
+        axis.plot(curve["separation"], curve["reference"], "k.", label="HSE06")
+        axis.axvspan(ENDS, 15, color="0.9")
+        axis.set_title(kind)
+    named = dict(zip(*reversed(axes.flat[0].get_legend_handles_labels()), strict=True))
+    axes.flat[0].legend(named.values(), named.keys())
+    figure.supxlabel("separation, Å (grey: further than any training frame)")
+    figure.supylabel("energy, eV, less its mean over the training frames")
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
     given = options(__doc__, Path("runs/charged_dimers"), 800, "path", preset=PRESETS).parse_args()
     files = prepare(given.path, given.output / "data")
     jobs = [Job(name, seed, given.output / f"{name}-{seed}") for seed, name in product(given.seed, given.preset)]
-    complete(
+    results = complete(
         "charged_dimers",
         given.output,
         [] if given.table else jobs,
@@ -123,6 +167,7 @@ def main() -> None:
         lambda best, job: measure(best, files),
         partial(table, command=f"`benchmarks/charged_dimers.py PATH --epochs {given.epochs}`"),
     )
+    plot(results, RESULTS / "charged_dimers.png")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from torch import Tensor
 from leyden.checks import InputError
 from leyden.neighbors import Graph, neighbor_list
 from leyden.system import System
-from leyden.train import physics
+from leyden.train import physics, wrapped
 from leyden.train.data import notes, one_width, systems
 from leyden.train.files import load, sha256
 from leyden.train.keys import LABELS, PER_ATOM_RESULTS, Key, Resolution, entries, resolve
@@ -95,7 +95,7 @@ def inspect(path: Path | str, keys: Mapping[str, str] | None = None) -> Inspecti
         closest=closest,
         labels={p.name: resolution.count(p.name) for p in LABELS if p.name in resolution.sources},
         notes=notes(resolution),
-        warnings=resolution.warnings,
+        warnings=(*resolution.warnings, *wrapped.warnings(structures, path.name)),
         problems=(*_gaps(resolution), *problems, *broken, *coincident, *physics.problems(values, built)),
     )
 
