@@ -64,7 +64,7 @@ def config(job: Job, files: dict[str, Path], epochs: int) -> Config:
             "output": job.folder,
             "seed": job.seed,
             "data": DataSection(train=files["train"], validation=files["train"]),
-            "loss": LossSection(energy=10.0, forces=100.0),
+            "loss": LossSection(energy=1000.0, forces=100.0),
             "optimizer": OptimizerSection(epochs=epochs),
         }
     )

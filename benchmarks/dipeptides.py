@@ -32,14 +32,16 @@ from leyden.train.metrics import Parity
 
 SHORT = CartesianSpec(layers=1)
 """A backbone that sees no further than its cutoff, so that charges have more to explain."""
+NARROW = 0.5**0.5
+"""Å, the width of the published latent charges."""
 MODELS = {
     **{name: PRESETS[name] for name in ("short-range", "les", "les-multipole", "response")},
-    "les-quadrupole": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True)),
-    "les-wide": ModelSpec(charges=LocalSpec(width=1.0)),
-    "les-multipole-wide": ModelSpec(charges=LocalSpec(dipoles=True, width=1.0)),
-    "response-wide": ModelSpec(charges=ResponseSpec(dipoles=True, width=1.0)),
-    "les-one-layer": PRESETS["les"].model_copy(update={"backbone": SHORT}),
-    "response-one-layer": PRESETS["response"].model_copy(update={"backbone": SHORT}),
+    "les-narrow": ModelSpec(charges=LocalSpec(width=NARROW)),
+    "les-multipole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, width=NARROW)),
+    "les-quadrupole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True, width=NARROW)),
+    "les-one-layer-narrow": ModelSpec(backbone=SHORT, charges=LocalSpec(width=NARROW)),
+    "response-narrow": ModelSpec(charges=ResponseSpec(dipoles=True, width=NARROW)),
+    "response-one-layer-narrow": ModelSpec(backbone=SHORT, charges=ResponseSpec(dipoles=True, width=NARROW)),
 }
 MOMENTS = ("dipole", "quadrupole", "born_effective_charges")
 WEIGHT = 10.0

@@ -335,7 +335,7 @@ def test_crystals_whose_charge_moves_along_bonds(make: Make) -> None:
     weights = LossSection(energy=0.0, forces=0.01, born_effective_charges=10.0, polarizability=10.0, dipole=10.0)
     optimizer = OptimizerSection(epochs=8, ema_decay=0.0, warmup_steps=0)
     config = make(frames=frames, loss=weights, optimizer=optimizer)
-    bonded = SplitChargeEquilibrationSpec(dipoles=True)
+    bonded = SplitChargeEquilibrationSpec(dipoles=True, width=0.7)
     run(config.model_copy(update={"model": config.model.model_copy(update={"charges": bonded})}))
     first, *_, last = rows(config.output)
     for column in ("val_born_rmse", "val_polarizability_rmse"):

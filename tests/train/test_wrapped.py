@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import fcc111
@@ -40,8 +41,9 @@ def test_a_periodic_axis_may_cut() -> None:
     assert halves(cut(slab((True, True, True)))) == []
 
 
-def test_without_a_cell_there_is_nothing_to_cut() -> None:
-    assert halves(Atoms("H2", [[0, 0, 0], [0, 0, 30]])) == []
+@pytest.mark.parametrize("cell", [None, [[4, 0, 0], [8, 0, 0], [0, 0, 31]], [[np.nan] * 3] * 3])
+def test_without_a_good_cell_there_is_nothing_to_cut(cell: list[list[float]] | None) -> None:
+    assert halves(Atoms("H2", [[0, 0, 0], [0, 0, 30]], cell=cell)) == []
 
 
 def test_an_inclined_cell_is_measured_across_its_planes() -> None:

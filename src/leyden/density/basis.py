@@ -15,6 +15,8 @@ from torch import Tensor
 from leyden.checks import require
 
 LARGEST_LMAX = 2
+DEFAULT_WIDTH = 1.0
+"""Å; benchmarks/widths.py compares it with others."""
 Width = float | Sequence[float]
 
 
@@ -27,7 +29,7 @@ class GaussianBasis:
     Raises InputError for negative widths, numbers of shells that differ between elements, and two shells of width 0.
     """
 
-    width: Width | Mapping[int, Width] = 0.7071067811865476
+    width: Width | Mapping[int, Width] = DEFAULT_WIDTH
     lmax: int = 0
 
     def __post_init__(self) -> None:

@@ -13,11 +13,13 @@ EMPTY = 5.0
 """Å without any atom between the halves."""
 NEAR = 2.5
 """Å from half to half across the end of the cell, about a bond."""
+FLAT = 1e-3
+"""Å^3, of cells whose vectors are not independent."""
 
 
 def halves(atoms: Atoms) -> list[tuple[str, float]]:
     """Open axes along which a structure looks cut, and the empty length between its halves, Å."""
-    if atoms.cell.rank < 3 or len(atoms) < 2:
+    if len(atoms) < 2 or not np.isfinite(atoms.cell.array).all() or atoms.cell.volume < FLAT:
         return []
     heights = 1.0 / np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
     along = np.sort(atoms.cell.scaled_positions(atoms.positions) * heights, axis=0)

@@ -9,7 +9,6 @@ from leyden.charges import ChargeModel
 from leyden.features import Channels
 from leyden.spec.section import Element, Section, Width
 
-DEFAULT_WIDTH = 0.5**0.5
 DEFAULT_RECEIVERS = (0.7, 1.5)
 
 

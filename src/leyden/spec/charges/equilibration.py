@@ -3,9 +3,9 @@
 from typing import Literal, Self
 
 from leyden.charges import Equilibration, SpinEquilibration, SplitChargeEquilibration
-from leyden.density import GaussianBasis
+from leyden.density import DEFAULT_WIDTH, GaussianBasis
 from leyden.features import Channels
-from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Formal, Hidden, Widths
+from leyden.spec.charges.base import ChargeSpec, Formal, Hidden, Widths
 from leyden.spec.charges.solver import SolverSpec
 
 

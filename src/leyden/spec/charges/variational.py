@@ -5,9 +5,9 @@ from typing import Literal, Self
 from pydantic import Field
 
 from leyden.charges import Mixture, Variational
-from leyden.density import GaussianBasis
+from leyden.density import DEFAULT_WIDTH, GaussianBasis
 from leyden.features import Channels
-from leyden.spec.charges.base import DEFAULT_WIDTH, ChargeSpec, Hidden, Widths
+from leyden.spec.charges.base import ChargeSpec, Hidden, Widths
 from leyden.spec.charges.solver import SolverSpec
 
 
