@@ -18,7 +18,6 @@ from ase.io import read, write
 from harness import RESULTS, Job, complete, heading, numbers, options, spread
 from matplotlib import pyplot
 
-from leyden.potential import Potential
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, LossSection, OptimizerSection, preset
 from leyden.train.evaluate import evaluate
@@ -79,10 +78,10 @@ def energy_error(evaluation: Evaluation) -> float:
     return float(1000 * np.sqrt(np.mean(np.concatenate(centred) ** 2)))
 
 
-def curves(potential: Potential, files: dict[str, Path]) -> dict[str, dict[str, list[float]]]:
+def curves(found: dict[str, Evaluation], files: dict[str, Path]) -> dict[str, dict[str, list[float]]]:
     """By kind of dimer, in the order of separation (Å): energies of the reference and of the potential, eV, both
     relative to their mean over the training frames of that kind."""
-    (kinds, train), (later, test) = (_energies(potential, files[part]) for part in ("train", "test"))
+    (kinds, train), (later, test) = (_energies(found[part], files[part]) for part in ("train", "test"))
     out = {}
     for kind in sorted(set(kinds)):
         seen = train[:, kinds == kind]
@@ -93,9 +92,8 @@ def curves(potential: Potential, files: dict[str, Path]) -> dict[str, dict[str, 
     return out
 
 
-def _energies(potential: Potential, path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _energies(found: Evaluation, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Kinds (F,); separations, Å, and energies of the reference and of the potential, eV, (3, F)."""
-    found = evaluate(potential, frames_for(potential, path).frames)
     apart = [atoms.info["separation"] for atoms in read(path, ":")]
     energy = found.parities["energy"]
     rows = [apart, energy.reference * found.atoms, energy.predicted * found.atoms]
@@ -104,14 +102,15 @@ def _energies(potential: Potential, path: Path) -> tuple[np.ndarray, np.ndarray]
 
 def measure(best: Path, files: dict[str, Path]) -> dict:
     """Errors on training and test frames, forces also for each kind of dimer, and the binding curves."""
-    potential, out = load(best), {}
-    for part, path in files.items():
-        found = evaluate(potential, frames_for(potential, path).frames)
+    potential = load(best)
+    both = {part: evaluate(potential, frames_for(potential, path).frames) for part, path in files.items()}
+    out: dict = {"curves": curves(both, files)}
+    for part, found in both.items():
         forces, kinds = found.parities["forces"], np.array(found.config_type)
         square = (forces.predicted - forces.reference) ** 2
         by_kind = {k: float(1000 * np.sqrt(square[kinds[forces.frame] == k].mean())) for k in sorted(set(kinds))}
         out[part] = numbers(found) | {"energy_centred_mev": energy_error(found), "force_rmse_by_kind": by_kind}
-    return out | {"curves": curves(potential, files)}
+    return out
 
 
 def table(results: list[dict], command: str) -> list[str]:

@@ -1,7 +1,7 @@
 """How wide should the Gaussians of the charges be? Ion pairs and water clusters, energies and forces only.
 
 python benchmarks/widths.py                              all presets, widths, seeds and sets, then a table
-python benchmarks/widths.py --preset les --width 1.0     some of the runs, resumable
+python benchmarks/widths.py --preset les --width 1     some of the runs, resumable
 
 The runs are those of charge_models.py, with another width. The published latent charges have Gaussians of 0.71 Å (their
 sigma of 1 Å is sqrt(2) times the standard deviation).
