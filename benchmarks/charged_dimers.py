@@ -139,11 +139,11 @@ def table(results: list[dict], command: str) -> list[str]:
 def plot(results: list[dict], path: Path) -> None:
     """Binding curves of the six kinds, of every seed, beside the reference."""
     figure, axes = pyplot.subplots(2, 3, figsize=(10, 5.6), layout="constrained", sharex=True)
-    for kind, axis in zip(results[0]["curves"], axes.flat, strict=True):
+    for (kind, reference), axis in zip(results[0]["curves"].items(), axes.flat, strict=True):
         for result in results:
             curve, color = result["curves"][kind], f"C{PRESETS.index(result['preset'])}"
             axis.plot(curve["separation"], curve["predicted"], color=color, label=result["preset"], lw=1)
-        axis.plot(curve["separation"], curve["reference"], "k.", label="HSE06")
+        axis.plot(reference["separation"], reference["reference"], "k.", label="HSE06")
         axis.axvspan(ENDS, 15, color="0.9")
         axis.set_title(kind)
     named = dict(zip(*reversed(axes.flat[0].get_legend_handles_labels()), strict=True))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from harness import RESULTS, Job, finished, numbers, options, run, spread, write_table
+from harness import PUBLISHED_WIDTH, RESULTS, Job, finished, numbers, options, run, spread, write_table
 
 from leyden.spec import CartesianSpec, LocalSpec, ModelSpec, ResponseSpec
 from leyden.spec.presets import PRESETS
@@ -32,16 +32,14 @@ from leyden.train.metrics import Parity
 
 SHORT = CartesianSpec(layers=1)
 """A backbone that sees no further than its cutoff, so that charges have more to explain."""
-NARROW = 0.5**0.5
-"""Å, the width of the published latent charges."""
 MODELS = {
     **{name: PRESETS[name] for name in ("short-range", "les", "les-multipole", "response")},
-    "les-narrow": ModelSpec(charges=LocalSpec(width=NARROW)),
-    "les-multipole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, width=NARROW)),
-    "les-quadrupole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True, width=NARROW)),
-    "les-one-layer-narrow": ModelSpec(backbone=SHORT, charges=LocalSpec(width=NARROW)),
-    "response-narrow": ModelSpec(charges=ResponseSpec(dipoles=True, width=NARROW)),
-    "response-one-layer-narrow": ModelSpec(backbone=SHORT, charges=ResponseSpec(dipoles=True, width=NARROW)),
+    "les-narrow": ModelSpec(charges=LocalSpec(width=PUBLISHED_WIDTH)),
+    "les-multipole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, width=PUBLISHED_WIDTH)),
+    "les-quadrupole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True, width=PUBLISHED_WIDTH)),
+    "les-one-layer-narrow": ModelSpec(backbone=SHORT, charges=LocalSpec(width=PUBLISHED_WIDTH)),
+    "response-narrow": ModelSpec(charges=ResponseSpec(dipoles=True, width=PUBLISHED_WIDTH)),
+    "response-one-layer-narrow": ModelSpec(backbone=SHORT, charges=ResponseSpec(dipoles=True, width=PUBLISHED_WIDTH)),
 }
 MOMENTS = ("dipole", "quadrupole", "born_effective_charges")
 WEIGHT = 10.0

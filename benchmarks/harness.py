@@ -23,6 +23,8 @@ from leyden.train.metrics import Evaluation, Parity
 from leyden.train.run import train
 
 RESULTS = Path(__file__).parent / "results"
+PUBLISHED_WIDTH = 0.5**0.5
+"""Å, of the Gaussians of the published latent charges: their sigma, 1 Å, is sqrt(2) times the standard deviation."""
 
 
 @dataclass(frozen=True)

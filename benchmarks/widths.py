@@ -3,8 +3,7 @@
 python benchmarks/widths.py                              all presets, widths, seeds and sets, then a table
 python benchmarks/widths.py --preset les --width 1     some of the runs, resumable
 
-The runs are those of charge_models.py, with another width. The published latent charges have Gaussians of 0.71 Å (their
-sigma of 1 Å is sqrt(2) times the standard deviation).
+The runs are those of charge_models.py, with another width.
 """
 
 from functools import partial
@@ -12,13 +11,13 @@ from itertools import product
 from pathlib import Path
 
 from charge_models import DATASETS, SETS, config, measure
-from harness import Job, complete, grid, heading, options, spread
+from harness import PUBLISHED_WIDTH, Job, complete, grid, heading, options, spread
 
 from leyden.train.config import Config
 
 NAME = "widths"
 PRESETS = ("les", "sqe", "response")
-WIDTHS = {"0.71": 0.5**0.5, "1": 1.0, "1.4": 1.4}
+WIDTHS = {"0.71": PUBLISHED_WIDTH, "1": 1.0, "1.4": 1.4}
 """Å."""
 EPOCHS = 20
 

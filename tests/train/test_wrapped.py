@@ -37,6 +37,11 @@ def test_a_cut_slab_is_one_and_the_gap_is_the_vacuum() -> None:
     assert axis == "c" and gap == pytest.approx(20.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("places", [[5, 25], [0.5, 4.5, 9, 13.5, 18, 22.5, 27, 29.5]], ids=["apart", "filled"])
+def test_two_pieces_away_from_the_ends_are_none_and_one_that_fills_the_cell(places: list[float]) -> None:
+    assert halves(Atoms(f"H{len(places)}", [[5, 5, z] for z in places], cell=[10, 10, 30])) == []
+
+
 def test_a_periodic_axis_may_cut() -> None:
     assert halves(cut(slab((True, True, True)))) == []
 

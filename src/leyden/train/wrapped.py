@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 from ase import Atoms
 
+from leyden.train.values import place
+
 EMPTY = 5.0
 """Å without any atom between the halves."""
 NEAR = 2.5
@@ -38,7 +40,6 @@ def warnings(structures: Iterable[Atoms], file: str) -> tuple[str, ...]:
         return ()
     n, axis, gap = cut[0]
     return (
-        f"{file}, frame {n}: open along {axis}, yet its atoms stand at both ends of the cell with {gap:.1f} Å of"
-        f" nothing between ({len(cut)} such frames); if wrapping cut one piece in two, move them together before"
-        " training.",
+        f"{place(file, n)}: open along {axis}, yet its atoms stand at both ends of the cell with {gap:.1f} Å of nothing"
+        f" between ({len(cut)} such frames); if wrapping cut one piece in two, move them together before training.",
     )
