@@ -4,23 +4,20 @@ python benchmarks/dipeptides.py PATH            short-range, les and response wi
 python benchmarks/dipeptides.py PATH --preset les --seed 0     one run, resumable
 python benchmarks/dipeptides.py PATH --preset response --dipoles 50     with the dipoles of 50 training frames
 
-The table is written from all runs that are finished, in the output folder or in the table before; of two runs with the
-same model, dipoles, epochs and seed the newer counts.
-
 PATH is the folder spice_dipeptides_polar (train.xyz 495, val.xyz 55, test.xyz 50 frames of 42-51 atoms). To beat,
 published: force RMSE 61 test / 53 val meV/Å (latent charges; 72 / 59 short-range), dipole R2 0.991, quadrupole 0.911,
 Born charges 0.952.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from harness import PUBLISHED_WIDTH, RESULTS, Job, finished, numbers, options, run, spread, write_table
+from harness import PUBLISHED_WIDTH, Job, complete, heading, numbers, options, spread
 
 from leyden.spec import CartesianSpec, LocalSpec, ModelSpec, ResponseSpec
 from leyden.spec.presets import PRESETS
@@ -46,12 +43,12 @@ WEIGHT = 10.0
 """Of dipoles: 0.1 e Å in a molecule of 47 atoms costs as much as 46 meV/Å in all of its forces."""
 
 
-def config(job: Job, data: DataSection, epochs: int, dipoles: int) -> Config:
+def config(job: Job, path: Path, epochs: int, dipoles: int) -> Config:
     """Nothing else differs between models."""
     return Config(
         output=job.folder,
         seed=job.seed,
-        data=data,
+        data=files(path, job.folder / "data", dipoles, job.seed),
         model=MODELS[job.preset],
         loss=LossSection(dipole=WEIGHT if dipoles else 0.0),
         optimizer=OptimizerSection(epochs=epochs),
@@ -104,33 +101,21 @@ def published(path: Path) -> dict[str, Parity]:
     }
 
 
-def identity(result: dict) -> tuple[str, int, int, int]:
-    """Model, number of labelled dipoles, epochs and seed of a run."""
-    return result["preset"], result.get("dipoles", 0), result["epochs"], result["seed"]
-
-
 def title(result: dict) -> str:
     """How a table calls the model of a run."""
-    name, dipoles, *_ = identity(result)
-    return f"{name}, {dipoles} dipoles" if dipoles else name
-
-
-def newest(results: Iterable[dict]) -> list[dict]:
-    """One result of each run, that of the latest date and among those the last, in the order of the table."""
-    kept = {identity(r): r for r in sorted(results, key=lambda r: r["date"])}
-    return sorted(kept.values(), key=lambda r: (list(MODELS).index(r["preset"]), *identity(r)[1:]))
+    dipoles = result.get("dipoles", 0)
+    return f"{result['preset']}, {dipoles} dipoles" if dipoles else result["preset"]
 
 
 def table(results: list[dict], theirs: dict[str, Parity]) -> list[str]:
     """Mean and standard deviation over seeds, one row for each model, number of dipoles and number of epochs."""
-    machines = {f"{r['machine']}, {r['threads']} threads a run" for r in results}
-    dates = sorted({r["date"] for r in results})
+    results = sorted(results, key=lambda r: (list(MODELS).index(r["preset"]), r.get("dipoles", 0), r["epochs"]))
     lines = [
-        "# Polar dipeptides, trained on energies and forces only, or with a few dipoles",
-        "",
-        f"`benchmarks/dipeptides.py PATH`, epochs as stated; {'; '.join(sorted(machines))};"
-        f" {' to '.join(dict.fromkeys((dates[0], dates[-1])))}",
-        "",
+        *heading(
+            "Polar dipeptides, trained on energies and forces only, or with a few dipoles",
+            "`benchmarks/dipeptides.py PATH`, epochs as stated",
+            results,
+        ),
         "| model | seeds | epochs | minutes | E val / test, meV/atom | F val | F test, meV/Å |"
         " dipole R2 | slope | MAE, e Å | quadrupole R2 | slope | MAE, e Å² | Born R2 | slope | MAE, e |",
         "|---" * 16 + "|",
@@ -170,14 +155,18 @@ def main() -> None:
     parser.set_defaults(preset=["short-range", "les", "response"])
     given = parser.parse_args()
     labelled = f"-dipoles{given.dipoles}" if given.dipoles else ""
-    for seed, name in [] if given.table else product(given.seed, given.preset):
-        job = Job(name, seed, given.output / f"{name}{labelled}-{seed}", {"dipoles": given.dipoles})
-        data = files(given.path, job.folder / "data", given.dipoles, seed)
-        run(job, config(job, data, given.epochs, given.dipoles), lambda best: measure(best, given.path))
-    before = RESULTS / "dipeptides.json"
-    earlier = json.loads(before.read_text()) if before.exists() else []
-    results = newest([*earlier, *finished(given.output)])
-    print(write_table("dipeptides", table(results, published(given.path / "test.xyz")), results))
+    jobs = [
+        Job(name, seed, given.output / f"{name}{labelled}-epochs{given.epochs}-{seed}", {"dipoles": given.dipoles})
+        for seed, name in product(given.seed, given.preset)
+    ]
+    complete(
+        "dipeptides",
+        given.output,
+        [] if given.table else jobs,
+        partial(config, path=given.path, epochs=given.epochs, dipoles=given.dipoles),
+        lambda best, job: measure(best, given.path),
+        partial(table, theirs=published(given.path / "test.xyz")),
+    )
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def complete(
     table: Callable[[list[dict]], list[str]],
     tables: Path = RESULTS,
 ) -> list[dict]:
-    """Run all jobs, and write the table of all finished runs in the folder; returns their results.
+    """Run all jobs, and write the table of all finished runs, in the folder or behind the table before; returns their
+    results.
 
     Raises SystemExit, with one sentence, for bad data, and where no run is finished.
     """
@@ -77,7 +78,7 @@ def complete(
             run(job, config(job), partial(measure, job=job))
     except InputError as error:
         raise SystemExit(str(error)) from None
-    results = finished(folder)
+    results = gathered(folder, tables / f"{name}.json")
     if not results:
         raise SystemExit(f"{folder}: expected finished runs, got none; run without --table, or correct --output.")
     print(write_table(name, table(results), results, tables))
@@ -129,17 +130,23 @@ def figures(parity: Parity) -> dict[str, float]:
     return {"rmse": parity.rmse, "mae": parity.mae, "r2": parity.r2, "slope": parity.slope}
 
 
-def finished(folder: Path) -> list[dict]:
-    """The numbers of all finished runs in a folder."""
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+def gathered(folder: Path, before: Path) -> list[dict]:
+    """The numbers of all finished runs in a folder, and of the runs behind an earlier table that it has not (those that
+    were written with the name of their run), in order of names."""
+    earlier = json.loads(before.read_text()) if before.exists() else []
+    here = [json.loads(path.read_text()) | {"run": path.parent.name} for path in folder.glob("*/result.json")]
+    kept = {result["run"]: result for result in [*earlier, *here] if "run" in result}
+    return [kept[run] for run in sorted(kept)]
 
 
 def heading(title: str, command: str, results: Sequence[dict]) -> list[str]:
-    """Title, command, machine, threads and date of a table."""
+    """Title, command, machines, threads and dates of a table."""
+    machines = sorted({f"{r['machine']}, {r['threads']} threads a run" for r in results})
+    dates = sorted({r["date"] for r in results})
     return [
         f"# {title}",
         "",
-        f"{command}; {results[0]['machine']}, {results[0]['threads']} threads a run; {results[0]['date']}",
+        f"{command}; {'; '.join(machines)}; {' to '.join(dict.fromkeys(dates[:1] + dates[-1:]))}",
         "",
     ]
 
