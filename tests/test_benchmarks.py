@@ -1,6 +1,7 @@
 """Benchmarks and experiments are not run here; they have to fit the library, and what they share."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -23,3 +24,17 @@ def test_import(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip(f"needs {error.name}")
     assert module.__file__ == str(path)
     assert module.__doc__
+
+
+def test_tables_keep_earlier_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of the folder come first, those behind the earlier table stay, one without a name cannot be told apart."""
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    harness = importlib.import_module("harness")
+    earlier = [{"run": "les-0", "rmse": 1.0}, {"run": "les-1", "rmse": 2.0}, {"rmse": 3.0}]
+    (tmp_path / "table.json").write_text(json.dumps(earlier))
+    for run, rmse in (("les-1", 4.0), ("les-2", 5.0)):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "result.json").write_text(json.dumps({"rmse": rmse}))
+    found = harness.gathered(tmp_path, tmp_path / "table.json")
+    assert [(r["run"], r["rmse"]) for r in found] == [("les-0", 1.0), ("les-1", 4.0), ("les-2", 5.0)]
+    assert [r["run"] for r in harness.gathered(tmp_path, tmp_path / "absent.json")] == ["les-1", "les-2"]
