@@ -2,7 +2,8 @@
 # make test          formatting, types, import contract and tests, of the backbones too: what CI runs
 # make test-mace     tests of the extra mace, in an environment of its own
 # make test-nequip   tests of the extra nequip, likewise, and of the backbone of docs/add_a_backbone.md
-# make papers        experiments of the papers, whose data are in the folders DATA (made by datasets/) and PUBLISHED
+# make data          the melts of datasets/melts.py in the folder DATA, a quarter of an hour
+# make papers        experiments of the papers, with data of datasets/, and of the folders DATA and PUBLISHED
 # make papers-quick  the same with one seed and few epochs, to see that they run
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ FOLDERS := src tests benchmarks examples datasets
 DATA ?= runs/data
 PUBLISHED ?= runs/published
 
-.PHONY: demo test test-core test-mace test-nequip fast papers papers-quick clean
+.PHONY: demo test test-core test-mace test-nequip fast data papers papers-quick clean
 demo: .venv/ready
 	$(BIN)/leyden demo
 
@@ -36,6 +37,9 @@ test-nequip: .venv-nequip/ready
 fast: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
 
+data: .venv-data/ready
+	.venv-data/bin/python datasets/melts.py $(DATA)/melts
+
 papers: .venv/ready
 	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED)
 
@@ -43,7 +47,7 @@ papers-quick: .venv/ready
 	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED) --quick
 
 clean:
-	rm -rf .venv .venv-mace .venv-nequip runs
+	rm -rf .venv .venv-data .venv-mace .venv-nequip runs
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -3,8 +3,8 @@
 python benchmarks/papers/run_all.py DATA PUBLISHED             tables and pictures in ../results; days on two cores
 python benchmarks/papers/run_all.py DATA PUBLISHED --quick     each with one seed and few epochs, to see that it runs
 
-DATA has a folder for every generator of datasets/ (melts, silica_vacancies, ...); PUBLISHED those of published sets
-(hdnnp4g, tio2_water, ...). An experiment whose data are not there is named and left out.
+DATA has folders that generators of datasets/ made (melts, ...), before those that lie there; PUBLISHED those of
+published sets (hdnnp4g, tio2_water, ...). An experiment whose data are not there is named and left out.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+DATASETS = HERE.parents[1] / "datasets"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Experiment:
 
     def folders(self, data: Path, published: Path) -> list[Path]:
         """In the order in which the script takes them."""
-        return [*(data / name for name in self.made), *(published / name for name in self.published)]
+        ours = (DATASETS / name if not (data / name).exists() else data / name for name in self.made)
+        return [*ours, *(published / name for name in self.published)]
 
 
 EXPERIMENTS = (
