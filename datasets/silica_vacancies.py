@@ -1,6 +1,6 @@
 """Oxygen vacancies of charge 0, +1 and +2 in alpha-quartz, GFN1-xTB: energies that depend on the charge of a cell.
 
-    python silica_vacancies.py FOLDER        half an hour on one core, seed fixed; frames that are there are kept
+    python silica_vacancies.py FOLDER        twenty minutes on one core, seed fixed; frames that are there are kept
 
 One oxygen is taken out of 2 x 2 x 2 cells (71 atoms are left) and the rest relaxed for 40 steps at each charge. A
 geometry is a random mixture of the three relaxed ones and the perfect crystal, with Gaussian displacements of 0.02,
