@@ -30,6 +30,8 @@ LAYERS = (1, 2)
 PRESETS = ("short-range", "les")
 PASSES = 8
 """Over 400 frames."""
+CHOSEN_BY = 8
+"""Validation frames: few frames make many epochs, each of which ends with them."""
 TRUE = {11: 1.0, 17: -1.0}
 """e."""
 PUBLISHED = {"forces": (3.7, 5.6), "charges": 3.0}
@@ -43,21 +45,23 @@ def config(job: Job, data: Path, epochs: int) -> Config:
     return Config(
         output=job.folder,
         seed=job.seed,
-        data=DataSection(train=drawn(data, size, job), validation=data / "val.xyz"),
+        data=DataSection(
+            train=drawn(data / "train.xyz", size, job), validation=drawn(data / "val.xyz", CHOSEN_BY, job)
+        ),
         model=models(backbone, job.preset)[job.preset],
         optimizer=OptimizerSection(epochs=round(epochs * max(SIZES) / size), batch_size=1, warmup_steps=50),
         hardware=HardwareSection(threads=1),
     )
 
 
-def drawn(data: Path, size: int, job: Job) -> Path:
-    """A file with that many of the training frames, drawn by the seed."""
-    path = job.folder.parent / "data" / f"{size}-{job.seed}.xyz"
-    if not path.exists():
-        frames = read(data / "train.xyz", ":")
+def drawn(path: Path, size: int, job: Job) -> Path:
+    """A copy with that many frames of a file, drawn by the seed."""
+    copy = job.folder.parent / "data" / f"{path.stem}-{size}-{job.seed}.xyz"
+    if not copy.exists():
+        frames = read(path, ":")
         order = np.random.default_rng(job.seed).permutation(len(frames))[:size]
-        write_frames([frames[n] for n in order], path)
-    return path
+        write_frames([frames[n] for n in order], copy)
+    return copy
 
 
 def measure(best: Path, data: Path) -> dict:
