@@ -8,21 +8,15 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from experiment import write_frames
 
 SURFACES = ("undoped", "doped")
 UPRIGHT, FLAT = 1, 3
 """Numbers of the relaxed structures."""
-SPLIT_SEED = 20261130
 
 
-def split(data: Path, folder: Path) -> dict[str, Path]:
-    """Training frames, and one frame of either surface for validation."""
-    frames, rng = read(published(data / "au2_mgo_subset18.xyz"), ":"), np.random.default_rng(SPLIT_SEED)
-    doped = np.array([13 in atoms.numbers for atoms in frames])
-    held = {int(rng.choice(np.flatnonzero(doped == each))) for each in (False, True)}
-    parts = {"train": [n for n in range(len(frames)) if n not in held], "val": sorted(held)}
-    return {part: write_frames([frames[n] for n in chosen], folder / f"{part}.xyz") for part, chosen in parts.items()}
+def training_set(data: Path) -> Path:
+    """The 18 published frames."""
+    return published(data / "au2_mgo_subset18.xyz")
 
 
 def published(path: Path) -> Path:
