@@ -4,7 +4,8 @@
 
 One oxygen is taken out of 2 x 2 x 2 cells (71 atoms are left) and the rest relaxed for 40 steps at each charge. A
 geometry is a random mixture of the three relaxed ones and the perfect crystal, with Gaussian displacements of 0.02,
-0.05 or 0.08 Å, and is labelled at all three charges: so charges differ on equal atoms. `large.xyz` has the same in
+0.05 or 0.08 Å, and is labelled at all three charges: so charges differ on equal atoms. Perfect crystals with such
+displacements end `train` and `val`, as vacancies alone do not tell what one costs. `large.xyz` has vacancies in
 3 x 2 x 2 cells (107 atoms), relaxed as the atoms at the same place about the vacancy, for tests alone.
 
 Keys: REF_energy (eV), REF_forces (eV/Å), total_charge, total_spin, config_type, `vacancy`, where the oxygen was (Å),
@@ -13,6 +14,7 @@ and `mulliken`, the charges (e) of the method, never to be trained on. Gamma poi
 
 import argparse
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ CELLS, LARGE = (2, 2, 2), (3, 2, 2)
 CHARGES = {0: 1, 1: 2, 2: 1}
 """Total charge (e) and multiplicity."""
 GEOMETRIES = {"train": 40, "val": 5, "test": 10, "large": 6}
+PERFECT = {"train": 10, "val": 2, "test": 0, "large": 0}
 DISPLACEMENTS = (0.02, 0.05, 0.08)
 """Å."""
 STEPS = 40
@@ -75,6 +78,15 @@ def geometries(part: str, moves: list[np.ndarray], seed: int) -> Iterator[Atoms]
         yield out
 
 
+def perfect(seed: int) -> Iterator[Atoms]:
+    """Endless stream of crystals without a vacancy."""
+    rng = np.random.default_rng(seed)
+    while True:
+        out = quartz(CELLS)
+        out.positions += rng.choice(DISPLACEMENTS) * rng.normal(size=out.positions.shape)
+        yield out
+
+
 def embedded(move: np.ndarray) -> np.ndarray:
     """A move of the atoms of the small cell, for those of the large one at the same place about the vacancy."""
     small, large = (quartz(cells) for cells in (CELLS, LARGE))
@@ -93,14 +105,21 @@ def labelled(atoms: Atoms, charge: int) -> Atoms:
     atoms.calc = calculator(charge)
     out = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
     out.info |= {
-        "vacancy": atoms.info["vacancy"],
+        **atoms.info,
         "REF_energy": atoms.get_potential_energy(),
         "total_charge": charge,
         "total_spin": CHARGES[charge],
-        "config_type": f"q={charge:+d}" if charge else "q=0",
+        "config_type": ("" if "vacancy" in atoms.info else "perfect, ") + (f"q={charge:+d}" if charge else "q=0"),
     }
     out.arrays |= {"REF_forces": atoms.get_forces(), "mulliken": atoms.get_charges()}
     return out
+
+
+def wanted(part: str, moves: list[np.ndarray], seed: int) -> Iterator[tuple[Atoms, int]]:
+    """All frames of a file: geometries with their charges (e)."""
+    for atoms in islice(geometries(part, moves, seed), GEOMETRIES[part]):
+        yield from ((atoms, charge) for charge in CHARGES)
+    yield from ((atoms, 0) for atoms in islice(perfect(seed), PERFECT[part]))
 
 
 def main() -> None:
@@ -110,16 +129,14 @@ def main() -> None:
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     moves = relaxed(folder)
-    for number, (part, count) in enumerate(GEOMETRIES.items()):
+    for number, part in enumerate(GEOMETRIES):
         path = folder / f"{part}.xyz"
         done = len(read(path, ":")) if path.exists() else 0
-        stream = geometries(part, moves, SEED + number)
-        for n, atoms in zip(range(count), stream, strict=False):
-            for m, charge in enumerate(CHARGES):
-                if n * len(CHARGES) + m >= done:
-                    frame = labelled(atoms, charge)
-                    append(path, frame)
-                    print(part, n, frame.info["config_type"], f"{frame.info['REF_energy']:.4f} eV", flush=True)
+        for n, (atoms, charge) in enumerate(wanted(part, moves, SEED + number)):
+            if n >= done:
+                frame = labelled(atoms, charge)
+                append(path, frame)
+                print(part, n, frame.info["config_type"], f"{frame.info['REF_energy']:.4f} eV", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Baseline: reference energies of elements and their fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,32 @@ def test_fit_recovers_the_energies_of_elements() -> None:
     data = systems(FORMULAS)
     energies = Baseline(exact)(System.join(data)).tolist()
     assert Baseline.fit(data, energies).energies == pytest.approx(exact, abs=1e-8)
+
+
+def test_total_charge_has_a_reference_energy() -> None:
+    charged = System.join(
+        [replace(s, charge=torch.tensor([q])) for s, q in zip(systems(["H2O"] * 2), (2.0, -1.0), strict=True)]
+    )
+    found = Baseline({1: -13.5, 8: -2040.25}, charging=9.5)(charged)
+    assert found.tolist() == pytest.approx([-2067.25 + 19.0, -2067.25 - 9.5], abs=1e-12)
+
+
+def test_fit_recovers_the_energy_of_charging() -> None:
+    exact = Baseline({1: -13.6, 6: -1030.5, 8: -2041.0}, charging=11.25)
+    states = [0.0, 1.0, 2.0, 0.0, -1.0]
+    data = [replace(s, charge=torch.tensor([q])) for s, q in zip(systems(FORMULAS), states, strict=True)]
+    fitted = Baseline.fit(data, exact(System.join(data)).tolist())
+    assert fitted.energies == pytest.approx(exact.energies, abs=1e-7)
+    assert fitted.charging == pytest.approx(11.25, abs=1e-8)
+
+
+def test_fit_takes_no_energy_of_charging_from_charges_that_compositions_tell() -> None:
+    """Every H2O+ is charged, every CO2 neutral: elements say it all."""
+    data = systems(["H2O", "H2O", "CO2"])
+    data = [replace(s, charge=torch.tensor([q])) for s, q in zip(data, (1.0, 1.0, 0.0), strict=True)]
+    fitted = Baseline.fit(data, [-10.0, -10.0, -7.0])
+    assert fitted.charging == 0.0
+    assert fitted(System.join(data)).tolist() == pytest.approx([-10.0, -10.0, -7.0], abs=1e-9)
 
 
 def test_fit_is_least_squares() -> None:

@@ -2,17 +2,21 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from ase import Atoms
 
-from leyden.charges import Problem
+from leyden.baseline import Baseline
+from leyden.charges import Equilibration, Problem
 from leyden.checks import InputError
+from leyden.density import GaussianBasis
+from leyden.derivatives import forces
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
 from leyden.solve import Status
 from leyden.system import System
-from leyden.testing.assembly import batch, molecules
+from leyden.testing.assembly import assembled, batch, molecules
 from leyden.testing.backbone import MOLECULE
 from leyden.testing.numeric import close, random
 
@@ -21,6 +25,7 @@ def test_energy_is_baseline_plus_short_plus_long(potential: Potential) -> None:
     system = batch()
     output = potential(system)
     reference = potential.baseline(system)
+    assert reference[1] - replace(potential.baseline, charging=0.0)(system)[1] == 7.5
     assert torch.equal(output.energy, reference + output.energy_short + output.energy_long)
     assert reference[0].item() == pytest.approx(4 * -13.6 - 2 * 1030.0 - 2040.0, abs=1e-9)
     for part in (output.energy_short, output.energy_long):
@@ -132,3 +137,42 @@ def test_charge_and_spin_change_all_parts(potential: Potential) -> None:
         assert ((part[:, None] - part).abs() + torch.eye(4)).min() > 1e-5
     close(output.charges.view(4, 7).sum(1), torch.tensor([0.0, 1.0, -1.0, 0.0], dtype=torch.float64), 1e-12)
     assert (output.charges[:7] - output.charges[21:]).abs().max() > 1e-4
+
+
+def test_electrodes_are_held_against_the_whole_energy() -> None:
+    """A reference energy of charge, also of that on electrodes, shifts the potential at which they hold the same."""
+    potential = assembled(lambda channels, elements: Equilibration(channels, elements, GaussianBasis(0.6), hidden=4))
+    found = []
+    for charging in (0.0, 3.0):
+        atoms = MOLECULE.copy()
+        held = np.where(atoms.numbers == 1, 0.5 + charging, np.nan)
+        atoms.new_array("electrode_potential", held)
+        potential.baseline = Baseline({}, charging)
+        found.append(potential(System.from_ase(atoms, charge=0.25)))
+    electrode = found[0].charges[MOLECULE.numbers == 1].sum()
+    assert electrode.abs() > 1e-2
+    close(found[1].charges, found[0].charges, 1e-10)
+    close(found[1].energy - found[0].energy, torch.tensor([3.0 * 0.25], dtype=torch.float64), 1e-9)
+
+
+def test_chemical_potential_has_that_of_the_reference(potential: Potential) -> None:
+    found = []
+    for charging in (0.0, 4.0):
+        potential.baseline = replace(potential.baseline, charging=charging)
+        found.append(forces(potential, batch(), chemical_potential=True))
+    close(found[1].chemical_potential - found[0].chemical_potential, torch.full((4,), 4.0).double(), 1e-10)
+    close(found[1].output.energy - found[0].output.energy, 4.0 * batch().charge, 1e-9)
+    close(found[1].forces, found[0].forces, 1e-12)
+
+
+def test_features_that_are_not_conditioned_see_neither_charge_nor_spin(potential: Potential) -> None:
+    """The charge then acts through the charge model alone."""
+    potential.conditioned = False
+    states = [(0, 1), (1, 1), (-1, 1), (0, 3)]
+    system = System.from_ase([MOLECULE] * 4, charge=[q for q, _ in states], spin=[m for _, m in states])
+    output = potential(system)
+    neutral = potential(System.from_ase(MOLECULE))
+    close(output.energy_short, neutral.energy_short.expand(4), 1e-13)
+    close(output.charges.view(4, 7).sum(1), torch.tensor([0.0, 1.0, -1.0, 0.0], dtype=torch.float64), 1e-12)
+    assert (output.energy_long[1:3] - neutral.energy_long).abs().min() > 1e-3
+    close(output.energy_long[3:], neutral.energy_long, 1e-13)

@@ -46,6 +46,8 @@ SPEC = PotentialSpec(
     elements=(1, 6, 8),
     average_neighbors=7.25,
     baseline={1: -1.0, 6: -2.0, 8: -3.0},
+    charging=9.0,
+    conditioned=False,
 )
 
 
@@ -132,6 +134,7 @@ def test_defaults_are_those_of_the_classes() -> None:
         {"charges": {"scale": -1.0}},
         {"coulomb": {"accuracy": 0.5}},
         {"charges": {"sigma": 1.0}},
+        {"charges": None, "conditioned": False},
     ],
 )
 def test_wrong_values_and_unknown_keys(change: dict) -> None:

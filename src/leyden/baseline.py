@@ -1,6 +1,8 @@
-"""Reference energies: E_0 = sum_i e(Z_i), fitted to the training energies by least squares; kept in float64.
+"""Reference energies: E_0 = sum_i e(Z_i) + chi Q, fitted to the training energies by least squares; kept in float64.
 
-Total energies of thousands of eV do not fit float32: the network learns what is left.
+Total energies of thousands of eV do not fit float32: the network learns what is left. chi is what a unit of total
+charge costs, some 10 eV: a network that had to learn it would give each atom a share, and charging a larger cell would
+cost more.
 """
 
 from collections.abc import Sequence
@@ -13,24 +15,37 @@ from torch import Tensor
 from leyden import segment
 from leyden.system import System
 
+RANK = 1e-10
+"""Singular values below this part of the largest are zero."""
+LEAST_CHARGE = 1e-3
+"""e, of a total charge less what the composition tells."""
+
 
 @dataclass(frozen=True)
 class Baseline:
-    """energies: eV for each atomic number; elements that are not listed count as zero."""
+    """energies: eV for each atomic number; elements that are not listed count as zero. charging: chi, eV/e."""
 
     energies: dict[int, float]
+    charging: float = 0.0
 
     def __call__(self, system: System) -> Tensor:
         """Reference energy of each structure, (S,) eV in float64."""
         table = torch.zeros(119, dtype=torch.float64)
         for number, energy in self.energies.items():
             table[number] = energy
-        return segment.total(table.to(system.numbers.device)[system.numbers], system.index, system.count)
+        atoms = segment.total(table.to(system.numbers.device)[system.numbers], system.index, system.count)
+        return atoms + self.charging * system.charge.double()
 
     @staticmethod
     def fit(systems: Sequence[System], energies: Sequence[float]) -> "Baseline":
-        """Least squares of smallest norm over structures with energies in eV."""
+        """Least squares of smallest norm over structures with energies in eV; chi is zero where compositions tell the
+        charges, so that nothing tells it."""
         elements = sorted({z for s in systems for z in s.numbers.tolist()})
         counts = np.array([[(s.numbers == z).sum().item() for z in elements] for s in systems], dtype=float)
-        solution, *_ = np.linalg.lstsq(counts, np.asarray(energies, dtype=float), rcond=1e-10)
-        return Baseline(dict(zip(elements, solution.tolist(), strict=True)))
+        charges, wanted = np.array([s.charge.item() for s in systems]), np.asarray(energies, dtype=float)
+        told, *_ = np.linalg.lstsq(counts, charges, rcond=RANK)
+        untold, charging = charges - counts @ told, 0.0
+        if np.abs(untold).max() > LEAST_CHARGE:
+            charging = float(untold @ wanted / (untold @ untold))
+        solution, *_ = np.linalg.lstsq(counts, wanted - charging * charges, rcond=RANK)
+        return Baseline(dict(zip(elements, solution.tolist(), strict=True)), charging)

@@ -1,7 +1,7 @@
 """Derivatives of the one energy: forces = -dE/dR, stress = (1/V) dE/dstrain, mu = dE/dQ, Hessian-vector products.
 
 mu is the derivative at fixed positions by the total charge, of all that depends on it. The multiplier of C p = Q, which
-is `Solution.potential`, is the part at fixed features h: mu - dE/dh.dh/dQ.
+is `Solution.potential`, is the part at fixed features h, without reference energies: mu - dE/dh.dh/dQ - chi.
 """
 
 from dataclasses import dataclass, replace

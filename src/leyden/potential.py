@@ -44,14 +44,22 @@ class Output:
 class Potential(nn.Module):
     """A backbone with a charge model (None: short-range only), a Coulomb operator and reference energies.
 
-    solving: what is asked of the density; see leyden.charges.Solving.
+    conditioned: whether features know the total charge and spin of a structure; if not, the charge model alone knows
+    the charge, and the energy of charging does not grow with the number of atoms. solving: what is asked of the
+    density; see leyden.charges.Solving.
     """
 
     def __init__(
-        self, backbone: Backbone, charges: ChargeModel | None, coulomb: Coulomb | None, baseline: Baseline
+        self,
+        backbone: Backbone,
+        charges: ChargeModel | None,
+        coulomb: Coulomb | None,
+        baseline: Baseline,
+        conditioned: bool = True,
     ) -> None:
         super().__init__()
         self.backbone, self.charges, self.coulomb, self.baseline = backbone, charges, coulomb or Coulomb(), baseline
+        self.conditioned = conditioned
         self.solving = Solving()
 
     def forward(self, system: System, pairs: NeighborList | None = None, start: Tensor | None = None) -> Output:
@@ -62,7 +70,7 @@ class Potential(nn.Module):
         """
         self._check_dtype(system)
         graph = Graph.of(system, pairs or neighbor_list(system, self.backbone.cutoff))
-        features = self.backbone(graph)
+        features = self.features(graph)
         short = segment.total(features.energy, system.index, system.count)
         reference = self.baseline(system)
         self._check_field(system)
@@ -78,6 +86,10 @@ class Potential(nn.Module):
         charges = self.charges.basis.atomic(density)[:, 0]
         return Output(reference + short + long, short, long, density, charges, moment, solution)
 
+    def features(self, graph: Graph) -> Features:
+        """Energies and features of all atoms: those of neutral singlets, if they are not conditioned."""
+        return self.backbone(graph if self.conditioned else replace(graph, system=graph.system.neutral()))
+
     def problem(self, system: System, features: Features, graph: Graph, start: Tensor | None = None) -> Problem:
         """What the charge model of this potential has to solve. Raises InputError for fields that it cannot take."""
         charges = self.charges
@@ -88,7 +100,8 @@ class Potential(nn.Module):
                 "turn the field, set pbc to False along it, or take a model whose charge moves along bonds, preset"
                 " 'split' or 'sqe'",
             )
-        bound, external = self.coulomb.bind(system, charges.basis), field.external(system, charges.basis)
+        bound = self.coulomb.bind(system, charges.basis)
+        external = field.external(system, charges.basis, self.baseline.charging)
         macroscopic = Macroscopic.of(system, charges.permittivity)
         require(
             macroscopic is None or math.isinf(self.coulomb.surroundings) or not macroscopic.acts,

@@ -86,6 +86,10 @@ class System:
             cell=self.cell + self.cell @ strain,
         )
 
+    def neutral(self) -> "System":
+        """The same atoms as neutral singlets."""
+        return replace(self, charge=torch.zeros_like(self.charge), spin=torch.ones_like(self.spin))
+
     def split(self) -> list["System"]:
         """The structures of the batch one by one."""
         edge = segment.starts(self.index, self.count).tolist()

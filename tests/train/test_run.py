@@ -223,6 +223,16 @@ def test_training_on_charges_is_discouraged(make: Make) -> None:
         )
 
 
+def test_spins_that_the_model_does_not_know_are_said(make: Make) -> None:
+    frames = clusters(6)
+    for atoms in frames:
+        atoms.info["total_spin"] = 3
+    for conditioned in (True, False):
+        model = make().model.model_copy(update={"charges": EquilibrationSpec(), "conditioned": conditioned})
+        said = load_data(make(frames=frames, model=model)).warnings
+        assert any("total_spin" in line for line in said) is not conditioned
+
+
 def test_direct_epochs_end_where_they_should_after_a_restart(make: Make, stop: "Stop") -> None:
     """Stopped among them, and after: bitwise the same, and not the same as without them."""
     settings = {"warmup_steps": 2, "ema_decay": 0.5, "epochs": EPOCHS}

@@ -17,13 +17,18 @@ ALONG = 1e-6
 """How large the component of a field along a periodic axis may be, relative to the field: rounding in float32."""
 
 
-def external(system: System, basis: GaussianBasis) -> Tensor:
-    """v_ext (N, dim) in eV/e of electrodes and of the part of fields that is across periodic axes."""
+def external(system: System, basis: GaussianBasis, charging: float = 0.0) -> Tensor:
+    """v_ext (N, dim) in eV/e of electrodes and of the part of fields that is across periodic axes.
+
+    charging: eV/e, what an energy beside that of the density takes for each unit of charge, also of electrodes.
+    """
     field = system.field
     if bool(system.pbc.any()):
         field = field - torch.einsum("sab,sb->sa", system.periodic_space, field)
     out = _linear(system, field, basis)
-    return out if system.ensemble is None else out + electrodes(system.ensemble.potential.nan_to_num(), basis)
+    if system.ensemble is None:
+        return out
+    return out + electrodes((system.ensemble.potential - charging).nan_to_num(), basis)
 
 
 def uniform(system: System, basis: GaussianBasis) -> Tensor:

@@ -41,7 +41,7 @@ def periodic_born_charges(
     moving = replace(system, positions=positions)
     graph = Graph.of(moving, pairs, probe)
     with potential.asked(order=4 if create_graph else 3):
-        problem = potential.problem(moving, potential.backbone(graph), graph)
+        problem = potential.problem(moving, potential.features(graph), graph)
     polarization = charges.polarization(problem, charges.solve(problem).density)
     flow = _carried(polarization.flows, positions, probe, create_graph)
     if polarization.share is not None:

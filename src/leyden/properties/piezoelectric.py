@@ -66,7 +66,7 @@ def _require_polarization(potential: Potential, system: System, pairs: NeighborL
         )
     moving = replace(system, positions=system.positions.detach().requires_grad_())
     graph = Graph.of(moving, pairs)
-    problem = potential.problem(moving, potential.backbone(graph), graph)
+    problem = potential.problem(moving, potential.features(graph), graph)
     carried = charges.polarization(problem, charges.solve(problem).density).carried
     slope = torch.zeros_like(moving.positions)
     if carried.requires_grad:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,18 @@ class ModelSpec(Section):
     backbone: AnyBackboneSpec = CartesianSpec()
     charges: AnyChargeSpec | None = LocalSpec()
     coulomb: CoulombSpec = CoulombSpec()
+    conditioned: bool = Field(
+        True,
+        description="features know total charge and spin; false: only the charge model knows the charge, and the energy"
+        " of charging does not grow with the cell",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        """A total charge that nothing knows would be ignored."""
+        if self.charges is None and not self.conditioned:
+            raise ValueError("expected conditioned: true without charges, as nothing else would know the total charge")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -49,6 +61,7 @@ class PotentialSpec(ModelSpec):
     elements: tuple[Element, ...] = Field(min_length=1)
     average_neighbors: float = Field(gt=0.0)
     baseline: dict[Element, float]
+    charging: float = Field(0.0, description="eV/e, reference energy of the total charge")
 
 
 def build(spec: PotentialSpec) -> Potential:
@@ -57,12 +70,12 @@ def build(spec: PotentialSpec) -> Potential:
     backbone = spec.backbone.make(spec.elements, spec.average_neighbors)
     coulomb = Coulomb(**spec.coulomb.model_dump())
     charges = None if spec.charges is None else spec.charges.make(backbone.channels, backbone.elements)
-    baseline = Baseline(spec.baseline)
+    baseline = Baseline(spec.baseline, spec.charging)
     if isinstance(spec.backbone, PretrainedSpec) and spec.backbone.source is not None:
         baseline = Baseline(backbone.reference)
         if charges is not None and spec.backbone.start == "quiet":
             quieten(charges)
-    return Potential(backbone, charges, coulomb, baseline)
+    return Potential(backbone, charges, coulomb, baseline, spec.conditioned)
 
 
 def describe(potential: Potential) -> PotentialSpec:
@@ -72,7 +85,9 @@ def describe(potential: Potential) -> PotentialSpec:
         backbone=describe_backbone(backbone),
         charges=None if charges is None else describe_charges(charges),
         coulomb=CoulombSpec(**asdict(coulomb)),
+        conditioned=potential.conditioned,
         elements=backbone.elements,
         average_neighbors=backbone.average_neighbors,
         baseline=potential.baseline.energies,
+        charging=potential.baseline.charging,
     )

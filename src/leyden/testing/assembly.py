@@ -47,7 +47,7 @@ def assembled(make: Callable[[Channels, tuple[int, ...]], ChargeModel | None], n
     torch.manual_seed(0)
     backbone = Cartesian(ELEMENTS, cutoff=3.0, channels=4, layers=2, average_neighbors=6.0, basis=4)
     charges = make(backbone.channels, ELEMENTS)
-    baseline = Baseline({1: -13.6, 6: -1030.0, 8: -2040.0})
+    baseline = Baseline({1: -13.6, 6: -1030.0, 8: -2040.0}, charging=7.5)
     potential = Potential(backbone, charges, Coulomb(), baseline).double()
     with torch.no_grad():
         for weight in [] if charges is None else charges.parameters():

@@ -36,6 +36,10 @@ DISCOURAGED = (
     " observable; prefer loss.dipole, loss.electrostatic_potential or loss.born_effective_charges."
 )
 """What is said to who trains on charges; docs/training.md says more."""
+UNSEEN = (
+    "model.conditioned: false, so that nothing in the model knows total_spin, which is not 1 in all frames; set it to"
+    " true where equal atoms and charges have several spins."
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def load_data(config: Config) -> TrainingData:
         [
             *dict.fromkeys(warning for file in files for warning in file.warnings),
             *[DISCOURAGED] * ("charges" in wanted),
+            *[UNSEEN] * (not config.model.conditioned and any(bool(frame.system.spin.max() > 1) for frame in train)),
         ],
         {str(file.path): file.sha256 for file in files},
     )
@@ -79,11 +84,13 @@ def potential_spec(config: Config, frames: Sequence[Frame]) -> PotentialSpec:
     energies = [float(frame.labels.energy) for frame in frames if frame.labels.energy is not None]
     pairs = sum(len(frame.pairs.centers) for frame in frames if frame.pairs is not None)
     atoms = sum(len(system.positions) for system in systems)
+    baseline = Baseline.fit(systems, energies) if len(energies) == len(systems) else Baseline({})
     return PotentialSpec(
         **config.model.model_dump(),
         elements=tuple(sorted({z for system in systems for z in system.numbers.tolist()})),
         average_neighbors=max(FEWEST_NEIGHBORS, pairs / atoms),
-        baseline=Baseline.fit(systems, energies).energies if len(energies) == len(systems) else {},
+        baseline=baseline.energies,
+        charging=baseline.charging,
     )
 
 
