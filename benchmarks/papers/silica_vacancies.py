@@ -4,7 +4,8 @@ python benchmarks/papers/silica_vacancies.py DATA             DATA: folder of da
 python benchmarks/papers/silica_vacancies.py DATA --quick     one seed of everything, a few epochs
 
 Baldwin et al. (arXiv:2603.14700) compare charge models on charged vacancies in SiO2. Here every model has the same
-backbone, which knows the total charge as well, and is trained on all charges, or on 0 and +2 alone, so that +1 is new.
+backbone, which knows the total charge as well, but for those called unconditioned, in which only the charge model does.
+They are trained on perfect crystals and on vacancies of all charges, or of 0 and +2 alone, so that +1 is new.
 The test has cells of 71 atoms like those in training, and larger ones of 107. Where the charge of a vacancy goes is
 read from the difference of charges between +2 and 0 on the same atoms, within 4 Å of the missing oxygen.
 """
@@ -33,9 +34,13 @@ MODELS = models(
     "short-range", "les", "split", "qeq", "polarizable", "response", "variational",
     formal={8: -2.0, 14: 4.0},
 )  # fmt: skip
+MODELS |= {
+    f"{name}, unconditioned": MODELS[name].model_copy(update={"conditioned": False})
+    for name in ("qeq", "response", "variational")
+}
 TRAINED = {"all charges": (0, 1, 2), "0 and +2": (0, 2)}
 CHARGES = (0, 1, 2)
-"""e; the files have each geometry with these, in this order."""
+"""e; the files have each vacancy with these, in this order."""
 CELLS = {"test": "71 atoms", "large": "107 atoms"}
 NEAR = 4.0
 """Å."""
@@ -138,7 +143,7 @@ def plot(results: list[dict], path: Path) -> None:
                 means = [1000 * np.mean([r[part][str(charge)]["energy"] for r in rows[n]] or [np.nan]) for n in MODELS]
                 axis.bar(np.arange(len(MODELS)) + 0.27 * (number - 1), means, 0.25, label=f"q = {charge:+d}")
             axis.set(yscale="log", title=f"{cell}, trained on {trained}", ylabel="energy RMSE, meV/atom")
-            axis.set_xticks(range(len(MODELS)), list(MODELS), rotation=30)
+            axis.set_xticks(range(len(MODELS)), [name.replace(", ", ",\n") for name in MODELS], rotation=60, fontsize=8)
     axes[0][0].legend()
     figure.savefig(path, dpi=150)
 
@@ -147,7 +152,9 @@ def main() -> None:
     """Run what is asked for; table and picture from all finished runs."""
     given = asked(__doc__, NAME, 40, 1, "data", model=MODELS, trained=TRAINED)
     jobs = [
-        Job(name, seed, given.output / f"{name}-{len(TRAINED[trained])}-{seed}", {"trained": trained})
+        Job(
+            name, seed, given.output / f"{name.replace(', ', '-')}-{len(TRAINED[trained])}-{seed}", {"trained": trained}
+        )
         for seed, name, trained in product(given.seed, given.model, given.trained)
     ]
     experiment(
