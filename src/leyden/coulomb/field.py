@@ -20,7 +20,7 @@ ALONG = 1e-6
 def external(system: System, basis: GaussianBasis, charging: float = 0.0) -> Tensor:
     """v_ext (N, dim) in eV/e of electrodes and of the part of fields that is across periodic axes.
 
-    charging: eV/e, what an energy beside that of the density takes for each unit of charge, also of electrodes.
+    charging: eV/e, reference energy of a unit of charge, also of that on electrodes.
     """
     field = system.field
     if bool(system.pbc.any()):
