@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from dipeptides import identity, title
+from dipeptides import title
 from harness import RESULTS, machine, spread, write_table
 
 from leyden.potential import Potential
@@ -34,6 +34,8 @@ from leyden.train.metrics import Parity
 BORN, PUBLISHED = "born_effective_charges", "published"
 PROPERTIES = (BORN, "dipole", "forces")
 ALL = "all"
+MODEL = ("preset", "dipoles", "epochs", "seed")
+"""What tells one from another."""
 SAME = 1e-3
 """Å: distances that make two structures one."""
 
@@ -118,7 +120,7 @@ def measure(best: Path, data: Path) -> list[dict]:
     potential, run = load(best), json.loads((best.parent / "result.json").read_text())
     section = load_config(best.parent / "config.yaml").data
     training = [atoms for path in (section.train, section.validation) if path for atoms in read(path, ":")]
-    model = {key: run.get(key, 0) for key in ("preset", "dipoles", "seed", "epochs")} | {
+    model = {key: run.get(key, 0) for key in MODEL} | {
         "machine": machine(), "date": time.strftime("%Y-%m-%d")
     }  # fmt: skip
     rows, parts = [], []
@@ -192,7 +194,7 @@ def main() -> None:
     rows = json.loads(path.read_text()) if path.exists() else []
     for best in given.models:
         rows += measure(best, given.path)
-    kept = {(*identity(row), row["class"]): row for row in rows}
+    kept = {tuple(row[key] for key in (*MODEL, "class")): row for row in rows}
     results = [kept[key] for key in sorted(kept)]
     print(write_table("spice_bec", table(results), results))
 
