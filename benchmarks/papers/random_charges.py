@@ -25,10 +25,10 @@ from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 
 NAME = "random_charges"
-SIZES = (4, 40, 400)
+SIZES = (4, 16, 64, 400)
 LAYERS = (1, 2)
 PRESETS = ("short-range", "les")
-PASSES = 32
+PASSES = 8
 """Over 400 frames."""
 CHOSEN_BY = 8
 """Validation frames: few frames make many epochs, each of which ends with them."""
