@@ -37,9 +37,10 @@ DISCOURAGED = (
 )
 """What is said to who trains on charges; docs/training.md says more."""
 UNSEEN = (
-    "model.conditioned: false, so that nothing in the model knows total_spin, which is not 1 in all frames; set it to"
-    " true where equal atoms and charges have several spins."
+    "model.conditioned: false, so that features do not know total_spin, which is not 1 in all frames; set it to true"
+    " where equal atoms and charges have several spins that the charge model does not tell apart."
 )
+"""What is said where features do not know the spins of the data."""
 
 
 @dataclass(frozen=True)
