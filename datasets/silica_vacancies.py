@@ -73,18 +73,21 @@ def geometries(part: str, moves: list[np.ndarray], seed: int) -> Iterator[Atoms]
         move = np.einsum("k,kna->na", rng.dirichlet(np.full(len(moves), 0.6)), moves)
         out = whole[:-1]
         out.positions += move if part != "large" else embedded(move)
-        out.positions += rng.choice(DISPLACEMENTS) * rng.normal(size=out.positions.shape)
         out.info["vacancy"] = whole.positions[-1]
-        yield out
+        yield displaced(out, rng)
 
 
 def perfect(seed: int) -> Iterator[Atoms]:
     """Endless stream of crystals without a vacancy."""
     rng = np.random.default_rng(seed)
     while True:
-        out = quartz(CELLS)
-        out.positions += rng.choice(DISPLACEMENTS) * rng.normal(size=out.positions.shape)
-        yield out
+        yield displaced(quartz(CELLS), rng)
+
+
+def displaced(atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """The same atoms, which are moved in place."""
+    atoms.positions += rng.choice(DISPLACEMENTS) * rng.normal(size=atoms.positions.shape)
+    return atoms
 
 
 def embedded(move: np.ndarray) -> np.ndarray:

@@ -14,10 +14,11 @@ from leyden.density import GaussianBasis
 from leyden.derivatives import forces
 from leyden.neighbors import neighbor_list
 from leyden.potential import Potential
+from leyden.properties import born_charges
 from leyden.solve import Status
 from leyden.system import System
 from leyden.testing.assembly import assembled, batch, molecules
-from leyden.testing.backbone import MOLECULE
+from leyden.testing.backbone import CRYSTAL, MOLECULE
 from leyden.testing.numeric import close, random
 
 
@@ -176,3 +177,16 @@ def test_features_that_are_not_conditioned_see_neither_charge_nor_spin(potential
     close(output.charges.view(4, 7).sum(1), torch.tensor([0.0, 1.0, -1.0, 0.0], dtype=torch.float64), 1e-12)
     assert (output.energy_long[1:3] - neutral.energy_long).abs().min() > 1e-3
     close(output.energy_long[3:], neutral.energy_long, 1e-13)
+
+
+def test_periodic_born_charges_are_of_the_same_features(potential: Potential) -> None:
+    """Those of a potential that is not conditioned, and of one whose conditioning has no weight."""
+    system = System.from_ase(CRYSTAL, charge=1, spin=2)
+    before = born_charges(potential, system)
+    potential.conditioned = False
+    found = born_charges(potential, system)
+    potential.conditioned = True
+    with torch.no_grad():
+        potential.backbone.embedding.conditioning.outer.zero_()
+    close(found, born_charges(potential, system), 1e-12)
+    assert (found - before).abs().max() > 1e-4

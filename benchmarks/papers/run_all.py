@@ -29,7 +29,7 @@ class Experiment:
 
     def folders(self, data: Path, published: Path) -> list[Path]:
         """In the order in which the script takes them."""
-        ours = (DATASETS / name if not (data / name).exists() else data / name for name in self.made)
+        ours = (data / name if (data / name).exists() else DATASETS / name for name in self.made)
         return [*ours, *(published / name for name in self.published)]
 
 
