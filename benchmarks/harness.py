@@ -81,6 +81,8 @@ def complete(
     results = gathered(folder, tables / f"{name}.json")
     if not results:
         raise SystemExit(f"{folder}: expected finished runs, got none; run without --table, or correct --output.")
+    here = sum((folder / result["run"] / "result.json").exists() for result in results)
+    print(f"{here} runs of {folder}, {len(results) - here} that are only behind the table before")
     print(write_table(name, table(results), results, tables))
     return results
 

@@ -10,7 +10,7 @@ Water lies where random trials leave no pair of atoms closer than in `NEAREST`; 
 0.05 Å (metal) or by stretching. `large.xyz` has four layers of 4 x 4 atoms and a charge of +2 too, for tests alone.
 
 PBE, DZVP-MOLOPT-SR-GTH and GTH pseudopotentials, Gamma point, 2000 K Fermi smearing (energies are free energies),
-280 Ry, and the Poisson equation of two periodic directions by wavelets, hence open along z for charge and field; the
+320 Ry, and the Poisson equation of two periodic directions by wavelets, hence open along z for charge and field; the
 mean force, of the integration grid, is taken off. Keys: REF_energy (eV), REF_forces (eV/Å), total_charge,
 external_field (V/Å), config_type, `geometry`, equal for the frames of one geometry.
 """

@@ -12,15 +12,11 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from leyden import ensemble, segment
-from leyden.checks import InputError, finite, require, shaped
+from leyden import ensemble, info, segment
+from leyden.checks import finite, require
 from leyden.ensemble import Ensemble
+from leyden.info import CHARGE_KEYS, DISPLACEMENT_KEY, SPIN_KEYS, Number
 
-Number = float | int
-CHARGE_KEYS = ("total_charge", "charge")
-SPIN_KEYS = ("total_spin", "spin", "mult", "multiplicity")
-FIELD_KEYS = ("external_field",)
-DISPLACEMENT_KEY = "displacement_field"
 THINNEST = 0.1
 """Å; a periodic cell thinner than this is a mistake, and its neighbors could not be counted."""
 
@@ -152,8 +148,8 @@ class System:
                 _single(frame, q, m, dtype)
                 for frame, q, m in zip(
                     frames,
-                    _per_frame(frames, charge, CHARGE_KEYS, 0.0),
-                    _per_frame(frames, spin, SPIN_KEYS, 1.0),
+                    info.per_frame(frames, charge, CHARGE_KEYS, 0.0),
+                    info.per_frame(frames, spin, SPIN_KEYS, 1.0),
                     strict=True,
                 )
             ]
@@ -164,15 +160,15 @@ class System:
         displacement_field (where held) in info, and fragments and electrodes (where there are any) as arrays."""
         out = []
         for s in self.split():
-            info: dict[str, object] = {"total_charge": s.charge.item(), "total_spin": s.spin.item()}
+            said: dict[str, object] = {"total_charge": s.charge.item(), "total_spin": s.spin.item()}
             if s.field.any():
-                info["external_field"] = s.field[0].detach().cpu().numpy()
+                said["external_field"] = s.field[0].detach().cpu().numpy()
             if s.displacement is not None and not bool(s.displacement.isnan().all()):
-                info[DISPLACEMENT_KEY] = s.displacement[0].detach().cpu().numpy()
+                said[DISPLACEMENT_KEY] = s.displacement[0].detach().cpu().numpy()
             out.append(
                 Atoms(
                     s.numbers.cpu().numpy(), s.positions.detach().cpu().numpy(), cell=s.cell[0].detach().cpu().numpy(),
-                    pbc=s.pbc[0].cpu().numpy(), info=info,
+                    pbc=s.pbc[0].cpu().numpy(), info=said,
                 )
             )  # fmt: skip
             if s.ensemble is not None:
@@ -189,30 +185,10 @@ def volumes(cell: Tensor) -> Tensor:
     return (cell[:, 0] * torch.linalg.cross(cell[:, 1], cell[:, 2])).sum(1).abs()
 
 
-def _per_frame(
-    frames: list[Atoms], given: Number | Sequence[Number] | None, keys: tuple[str, ...], neutral: float
-) -> list[float]:
-    """One number for each frame: given by the caller, or read from atoms.info; see System.from_ase."""
-    if given is not None:
-        values = np.asarray(given, dtype=float)
-        fits = values.ndim == 0 or values.shape == (len(frames),)
-        require(fits, f"{keys[0]}: expected one number or {len(frames)}, one a structure, got {values.size}.")
-        return list(np.broadcast_to(values, len(frames)).tolist())
-    found = [next((frame.info[k] for k in keys if k in frame.info), None) for frame in frames]
-    missing = [n for n, value in enumerate(found) if value is None]
-    if 0 < len(missing) < len(frames):
-        raise InputError(
-            f"{keys[0]}: {len(missing)} of {len(frames)} structures lack it (the first is structure {missing[0]}) while"
-            f" others have it; add {keys[0]} to every structure, 0 for neutral ones."
-        )
-    return [neutral if value is None else float(np.asarray(value).item()) for value in found]
-
-
 def _single(atoms: Atoms, charge: float, spin: float, dtype: torch.dtype) -> System:
     def real(x: object) -> Tensor:
         return torch.as_tensor(np.asarray(x, dtype=float), dtype=dtype)
 
-    field = next((atoms.info[k] for k in FIELD_KEYS if k in atoms.info), np.zeros(3))
     system = System(
         positions=real(atoms.positions),
         numbers=torch.as_tensor(atoms.numbers, dtype=torch.long),
@@ -221,28 +197,12 @@ def _single(atoms: Atoms, charge: float, spin: float, dtype: torch.dtype) -> Sys
         index=torch.zeros(len(atoms), dtype=torch.long),
         charge=real([charge]),
         spin=real([spin]),
-        field=shaped("external_field", real(field), 3)[None],
+        field=info.field(atoms, dtype),
         ensemble=ensemble.read(atoms, charge, dtype),
-        displacement=_displacement(atoms, dtype),
+        displacement=info.displacement(atoms, dtype),
     )
     _validate(system)
     return system
-
-
-def _displacement(atoms: Atoms, dtype: torch.dtype) -> Tensor | None:
-    """D of a structure, (1, 3) with NaN along directions where it is not held; None without any."""
-    if DISPLACEMENT_KEY not in atoms.info:
-        return None
-    given = torch.as_tensor(np.asarray(atoms.info[DISPLACEMENT_KEY], dtype=float), dtype=dtype)
-    held = shaped(DISPLACEMENT_KEY, given, 3)
-    if bool(held.isnan().all()):
-        return None
-    require(
-        bool(np.all(atoms.pbc)),
-        f"{DISPLACEMENT_KEY}: expected a structure that is periodic along three axes, got pbc {atoms.pbc.tolist()};"
-        " across open axes external_field is the displacement.",
-    )
-    return held[None]
 
 
 def _validate(system: System) -> None:

@@ -21,10 +21,11 @@ from torch import Tensor
 from leyden.charges.model import Bonded
 from leyden.checks import InputError
 from leyden.derivatives import forces
+from leyden.info import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS
 from leyden.potential import Potential
 from leyden.properties import born_charges, dielectric_tensor, polarizability
 from leyden.storage import load, metadata
-from leyden.system import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS, System
+from leyden.system import System
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 STATE_KEYS = (*CHARGE_KEYS, *SPIN_KEYS, *FIELD_KEYS, DISPLACEMENT_KEY)

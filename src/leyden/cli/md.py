@@ -13,7 +13,7 @@ from leyden.checks import require
 from leyden.cli.device import device_there
 from leyden.dynamics import Settings, run
 from leyden.dynamics.run import THERMOSTATS
-from leyden.system import DISPLACEMENT_KEY
+from leyden.info import DISPLACEMENT_KEY
 from leyden.train.checkpoint import Interrupted
 from leyden.train.files import load
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from leyden.checks import InputError, shaped
 from leyden.density.basis import GaussianBasis
-from leyden.system import DISPLACEMENT_KEY, System
+from leyden.info import DISPLACEMENT_KEY
+from leyden.system import System
 
 ALONG = 1e-6
 """How large the component of a field along a periodic axis may be, relative to the field: rounding in float32."""

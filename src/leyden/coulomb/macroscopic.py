@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from leyden.checks import require
-from leyden.system import DISPLACEMENT_KEY, System
+from leyden.info import DISPLACEMENT_KEY
+from leyden.system import System
 from leyden.units import COULOMB
 
 

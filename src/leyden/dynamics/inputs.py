@@ -8,7 +8,8 @@ from ase import Atoms
 from ase.io import read
 
 from leyden.checks import InputError
-from leyden.system import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS, System
+from leyden.info import CHARGE_KEYS, DISPLACEMENT_KEY, FIELD_KEYS, SPIN_KEYS
+from leyden.system import System
 
 INPUTS = {
     "charge": (CHARGE_KEYS, " e"), "spin": (SPIN_KEYS, ""), "field": (FIELD_KEYS, " V/Å"),

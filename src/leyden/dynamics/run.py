@@ -19,9 +19,9 @@ from leyden.calculators.ase import STATE_KEYS
 from leyden.checks import InputError
 from leyden.dynamics.inputs import keep_inputs
 from leyden.dynamics.state import State
+from leyden.info import DISPLACEMENT_KEY, FIELD_KEYS
 from leyden.memory import keep_freed_memory
 from leyden.solve import Unconverged
-from leyden.system import DISPLACEMENT_KEY, FIELD_KEYS
 
 ARRAYS = (*FIELD_KEYS, DISPLACEMENT_KEY)
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from leyden import ensemble
 from leyden.checks import InputError, require
+from leyden.info import DISPLACEMENT_KEY
 from leyden.neighbors import neighbor_list
-from leyden.system import DISPLACEMENT_KEY, System
+from leyden.system import System
 from leyden.train.batch import Batch, Frame, Labels, collate
 from leyden.train.files import load, sha256
 from leyden.train.keys import INPUTS, LABELS, POINTS, Resolution, entries, known, resolve

@@ -21,7 +21,7 @@ from ase import Atoms
 
 from leyden import ensemble
 from leyden.checks import InputError, nearest
-from leyden.system import DISPLACEMENT_KEY
+from leyden.info import DISPLACEMENT_KEY
 
 Place = Literal["info", "array", "calculator"]
 Key = tuple[Place, str]
