@@ -7,7 +7,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from leyden.checks import InputError
-from leyden.train.keys import ANY, PROPERTIES, resolve
+from leyden.train.keys import resolve
+from leyden.train.labels import ANY, PROPERTIES
 from leyden.train.values import read_value
 
 

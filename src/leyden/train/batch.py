@@ -9,7 +9,7 @@ from torch import Tensor
 from leyden.checks import require
 from leyden.neighbors import NeighborList
 from leyden.system import System
-from leyden.train.keys import LABELS, POINTS
+from leyden.train.labels import LABELS, POINTS
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from leyden.system import System
 from leyden.train.batch import Labels
 from leyden.train.branch import nearest_branch
 from leyden.train.electric import defined
-from leyden.train.keys import PROPERTIES
+from leyden.train.labels import PROPERTIES
 from leyden.train.points import relative
 
 

@@ -15,7 +15,8 @@ from leyden.neighbors import neighbor_list
 from leyden.system import System
 from leyden.train.batch import Batch, Frame, Labels, collate
 from leyden.train.files import load, sha256
-from leyden.train.keys import INPUTS, LABELS, POINTS, Resolution, entries, known, resolve
+from leyden.train.keys import Resolution, entries, resolve
+from leyden.train.labels import INPUTS, LABELS, POINTS, known
 from leyden.train.progress import track
 from leyden.train.values import located, place, read_value, require_points
 

@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 from leyden.checks import InputError, require
 from leyden.potential import Potential
 from leyden.train.data import Frame, FrameSet, read_frames, with_pairs
-from leyden.train.keys import LABELS
+from leyden.train.labels import LABELS
 
 
 def frames_for(

@@ -16,7 +16,8 @@ from leyden.system import System
 from leyden.train import physics, wrapped
 from leyden.train.data import notes, one_width, systems
 from leyden.train.files import load, sha256
-from leyden.train.keys import LABELS, PER_ATOM_RESULTS, Key, Resolution, entries, resolve
+from leyden.train.keys import PER_ATOM_RESULTS, Key, Resolution, entries, resolve
+from leyden.train.labels import LABELS
 from leyden.train.progress import track
 from leyden.train.values import located, place, read_value, require_points
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leyden.checks import InputError, finite, require
-from leyden.train.keys import ANY, POINTS, Property, Source
+from leyden.train.keys import Source
+from leyden.train.labels import ANY, POINTS, Property
 
 VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
 """Position of each entry of a symmetric 3x3 tensor in xx yy zz yz xz xy."""
