@@ -1,4 +1,5 @@
-"""Controls with known answers: charges of SPC/E water, induced dipoles of AMOEBA water, from energies and forces only.
+"""Controls with known answers from energies and forces only: charges of SPC/E water and of KF in it, induced dipoles of
+AMOEBA water.
 
 python benchmarks/known_charges_data.py DATA                  once, where openmm is installed: see there for the physics
 python benchmarks/known_charges.py DATA                       all runs, seed by seed, then the table
@@ -12,15 +13,17 @@ of steps. The diagnostic needs no known charges (properties/identifiability.py);
 is what the table is for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import torch
-from harness import Job, complete, numbers, options, spread
+from ase.data import atomic_numbers
+from harness import Job, complete, heading, numbers, options, spread
 from scipy.stats import spearmanr
 
 from leyden.properties.identifiability import identifiability
@@ -35,8 +38,10 @@ CHANNELS = 16
 CUTOFFS = (3.5, 4.5, 6.0)
 """Å; Lennard-Jones forces beyond the first are below 6 meV/Å."""
 COMMAND = "benchmarks/known_charges.py"
-TRUE = {8: -0.8476, 1: 0.4238}
-"""e, SPC/E."""
+TRUE = {"O": -0.8476, "H": 0.4238, "K": 1.0, "F": -1.0}
+"""e."""
+PUBLISHED = "0.04 to 0.5 e, the latter with a cutoff of 5.5 Å"
+"""Error of charges of an electrolyte of K+ and F-, latent charges (arXiv:2412.15455)."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Control:
 
 CHARGES = [Control(f"spce-{n}", "les", cutoff) for n, cutoff in product((2, 8, 32), CUTOFFS)]
 CHARGES += [Control("spce-box32", "les", 4.5), Control("spce-8", "les", 4.5, layers=2)]
+SALT = [Control("kf-box32", "les", cutoff) for cutoff in CUTOFFS] + [Control("kf-box32", "les", 4.5, layers=2)]
 INDUCED = [Control(case, name, 4.5) for case, name in product(("amoeba-2", "amoeba-8"), ("polarizable", "response"))]
 
 
@@ -89,7 +95,9 @@ def measure(best: Path, control: Control, data: Path) -> dict:
     batch = collate(frames).to(dtype=torch.float64)
     ratio = identifiability(potential, batch.system, batch.labels.forces, control.layers * control.cutoff)
     described = {"case": control.case, "cutoff": control.cutoff, "layers": control.layers, "identifiability": ratio}
-    return numbers(found) | described | {"charges": {str(z): moments(found.charges[found.numbers == z]) for z in TRUE}}
+    elements = [element for element in TRUE if atomic_numbers[element] in found.numbers]
+    charges = {e: moments(found.charges[found.numbers == atomic_numbers[e]]) for e in elements}
+    return numbers(found) | described | {"charges": charges}
 
 
 def moments(values: np.ndarray) -> list[float]:
@@ -98,17 +106,20 @@ def moments(values: np.ndarray) -> list[float]:
 
 
 def table(results: list[dict], command: str) -> list[str]:
-    """Both controls, and what the diagnostic tells."""
+    """All controls, and what the diagnostic tells."""
     return [
-        "# Water with known charges and induced dipoles, trained on energies and forces only",
-        "",
-        f"{command}; {results[0]['machine']}, {results[0]['threads']} threads a run; {results[0]['date']}",
-        "",
+        *heading("Known charges and induced dipoles, from energies and forces only", command, results),
         "## SPC/E: charges O -0.8476, H +0.4238 e; preset les",
         "",
-        *rows(results, CHARGES, charge_cells, CHARGE_HEADER),
+        *rows(results, CHARGES, partial(charge_cells, elements=("O", "H")), charge_header("O", "H")),
         "",
         *verdict([r for r in results if r["case"].startswith("spce")]),
+        "",
+        "## KF in SPC/E: charges K +1, F -1 e; preset les",
+        "",
+        *rows(results, SALT, partial(charge_cells, elements=tuple(TRUE)), charge_header(*TRUE)),
+        "",
+        f"Published, another electrolyte of K+ and F-: charges within {PUBLISHED}.",
         "",
         "## AMOEBA: induced dipoles",
         "",
@@ -125,10 +136,14 @@ def table(results: list[dict], command: str) -> list[str]:
 
 SHARED = ["layers x cutoff, Å", "seeds", "minutes", "E, meV/atom", "F, meV/Å"]
 LAST = ["distant F, meV/Å", "identifiability"]
-CHARGE_HEADER = ["case", *SHARED, "q O, e", "spread", "q H, e", "spread", "dipole slope", "Born slope", "RMSE, e",
-                 *LAST, "error of q O, %", "100 / (2 id.)"]  # fmt: skip
 INDUCED_HEADER = ["case", "preset", *SHARED, "dipole R2", "slope", "RMSE, e Å", "polarizability slope", "RMSE, Å³",
                   *LAST]  # fmt: skip
+
+
+def charge_header(*elements: str) -> list[str]:
+    """Of the tables of known charges."""
+    charges = [cell for element in elements for cell in (f"q {element}, e", "spread")]
+    return ["case", *SHARED, *charges, "dipole slope", "Born slope", "RMSE, e", *LAST, "error of q, %", "100 / (2 id.)"]
 
 
 def rows(
@@ -166,9 +181,9 @@ def column(found: list[dict], name: str, figure: str, scale: float = 1.0, digits
     return spread([r[name][figure] for r in found], scale, digits) if name in found[0] else "-"
 
 
-def charge_cells(found: list[dict]) -> list[str]:
-    """A row of the first table."""
-    by_element = [spread([r["charges"][z][n] for r in found], 1, 4) for z in ("8", "1") for n in (0, 1)]
+def charge_cells(found: list[dict], elements: Sequence[str]) -> list[str]:
+    """A row of a table of known charges."""
+    by_element = [spread([r["charges"][e][n] for r in found], 1, 4) for e in elements for n in (0, 1)]
     born = [column(found, "born_effective_charges", figure, 1, 4) for figure in ("slope", "rmse")]
     error = spread([charge_error(r) for r in found], 100)
     mean = np.mean([r["identifiability"] for r in found])
@@ -177,15 +192,15 @@ def charge_cells(found: list[dict]) -> list[str]:
 
 
 def induced_cells(found: list[dict]) -> list[str]:
-    """A row of the second table."""
+    """A row of the table of induced dipoles."""
     dipole = [column(found, "dipole", figure, 1, 4) for figure in ("r2", "slope", "rmse")]
     alpha = [column(found, "polarizability", figure, 1, 3) for figure in ("slope", "rmse")]
     return [found[0]["case"], found[0]["preset"], *shared(found), *dipole, *alpha, *last(found)]
 
 
 def charge_error(result: dict) -> float:
-    """|q / true - 1| of the mean charge of O."""
-    return abs(result["charges"]["8"][0] / TRUE[8] - 1)
+    """|q / true - 1| of the mean charge of an element, the largest."""
+    return max(abs(mean / TRUE[element] - 1) for element, (mean, _) in result["charges"].items())
 
 
 def verdict(results: list[dict]) -> list[str]:
@@ -195,7 +210,7 @@ def verdict(results: list[dict]) -> list[str]:
     ratio, error = (np.array([f(r) for r in results]) for f in (itemgetter("identifiability"), charge_error))
     within = int((2 * ratio * error <= 1).sum())
     lines = [
-        f"Does identifiability tell which runs find the charges? With d = |q O / true - 1|, Spearman's rank correlation"
+        f"Does identifiability tell which runs find the charges? With d = |q / true - 1|, Spearman's rank correlation"
         f" with d over {len(results)} runs is {spearmanr(ratio, error).statistic:.2f}; that of the force RMSE alone"
         f" {spearmanr([r['forces']['rmse'] for r in results], error).statistic:.2f}, that of the reach alone"
         f" {spearmanr([r['cutoff'] * r['layers'] for r in results], error).statistic:.2f}. d is below"
@@ -212,8 +227,8 @@ def verdict(results: list[dict]) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    controls = {control.name: control for control in CHARGES + INDUCED}
-    given = options(__doc__, Path("runs/known_charges"), 24, "path", control=controls).parse_args()
+    controls = {control.name: control for control in CHARGES + SALT + INDUCED}
+    given = options(__doc__, Path("runs/known_charges"), 60, "path", control=controls).parse_args()
     jobs = [
         Job(controls[name].preset, seed, given.output / f"{name}-{seed}", {"control": name})
         for seed, name in product(given.seed, given.control)

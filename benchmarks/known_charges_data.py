@@ -1,4 +1,4 @@
-"""Water with known charges and with known induced dipoles, for known_charges.py: open clusters and a periodic box.
+"""Water and an electrolyte with known charges, and water with known induced dipoles, for known_charges.py.
 
 python benchmarks/known_charges_data.py FOLDER      where openmm 8, ase and numpy are; five minutes, seeds fixed
 
@@ -6,6 +6,8 @@ spce    charges O -0.8476, H +0.4238 e, Lennard-Jones on O, harmonic bonds and a
         constraints. The Coulomb energy leaves out the pairs O-H and H-H within a molecule, all below 2 Å, and no
         others. Clusters: all pairs. Box: particle-mesh Ewald to 1e-6, Lennard-Jones switched off from 4.3 to 4.8 Å
         and a constant for what is beyond.
+kf      the same box with three K+ and three F- in place of six waters, charges +1 and -1 e: amber14/spce.xml of OpenMM,
+        Joung and Cheatham, J. Phys. Chem. B 112, 9020 (2008)
 amoeba  amoeba2018.xml: permanent charges, dipoles and quadrupoles, and mutually induced dipoles with Thole damping,
         which feel no permanent multipoles of their own molecule. Clusters, all pairs.
 
@@ -13,7 +15,7 @@ Snapshots of Langevin dynamics at 350 K, one trajectory for each of train, val a
 kept in a sphere of R = (3 n 30 Å^3 / 4 pi)^(1/3) + 1 Å by a wall that energies and forces leave out. train and val have
 energies and forces only. test has what is known beside them: charges, dipole and Born charges Z* = q 1, or dipole and
 polarizability: the change of the dipoles by two charges +-1000 e that are 1000 Å away on both sides, over their field.
-The box moves on OpenMM's CPU platform, whose rounding depends on the number of threads; all else is reproducible.
+A box moves on OpenMM's CPU platform, whose rounding depends on the number of threads; all else is reproducible.
 """
 
 import argparse
@@ -29,8 +31,12 @@ from ase import Atoms
 from ase.io import write
 from openmm import app, unit
 
-CHARGES = {8: -0.8476, 1: 0.4238}
+CHARGES = {8: -0.8476, 1: 0.4238, 19: 1.0, 9: -1.0}
 """e, SPC/E: Berendsen, Grigera, Straatsma, J. Phys. Chem. 91, 6269 (1987)."""
+FIELDS = {"spce": "spce.xml", "kf": "amber14/spce.xml", "amoeba": "amoeba2018.xml"}
+PAIRS = 3
+"""Of ions."""
+ATOMS = {"HOH": ("O", "H1", "H2"), "K": ("K",), "F": ("F",)}
 FRAMES = {"train": 800, "val": 160, "test": 160}
 """Molecules in each part, whatever the size of the structures."""
 VOLUME = 29.9
@@ -45,7 +51,7 @@ PROBE, DISTANCE = 1000.0, 1000.0
 
 @dataclass(frozen=True)
 class Case:
-    """A force field and structures of `molecules` waters, in a periodic box or open."""
+    """A force field and structures of `molecules` waters and ions, in a periodic box or open."""
 
     field: str
     molecules: int
@@ -55,6 +61,12 @@ class Case:
     def name(self) -> str:
         """Name of the folder."""
         return f"{self.field}-{'box' if self.periodic else ''}{self.molecules}"
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of all molecules."""
+        ions = ["K", "F"] * PAIRS if self.field == "kf" else []
+        return [*ions, *["HOH"] * (self.molecules - len(ions))]
 
     @property
     def length(self) -> float:
@@ -68,20 +80,18 @@ class Case:
 
 
 CASES = [Case("spce", 2), Case("spce", 8), Case("spce", 32), Case("spce", 32, periodic=True),
-         Case("amoeba", 2), Case("amoeba", 8)]  # fmt: skip
+         Case("kf", 32, periodic=True), Case("amoeba", 2), Case("amoeba", 8)]  # fmt: skip
 
 
 def topology(case: Case) -> app.Topology:
-    """Molecules O, H, H with their bonds."""
+    """Ions, and molecules O, H, H with their bonds."""
     out = app.Topology()
     chain = out.addChain()
-    for _ in range(case.molecules):
-        residue = out.addResidue("HOH", chain)
-        oxygen, *hydrogens = (
-            out.addAtom(name, app.Element.getBySymbol(name[0]), residue) for name in ("O", "H1", "H2")
-        )
+    for kind in case.kinds:
+        residue = out.addResidue(kind, chain)
+        first, *hydrogens = (out.addAtom(name, app.Element.getBySymbol(name[0]), residue) for name in ATOMS[kind])
         for hydrogen in hydrogens:
-            out.addBond(oxygen, hydrogen)
+            out.addBond(first, hydrogen)
     if case.periodic:
         out.setPeriodicBoxVectors(np.eye(3) * case.length / 10 * unit.nanometer)
     return out
@@ -95,7 +105,7 @@ def system(case: Case, top: app.Topology) -> openmm.System:
     if case.periodic:
         options |= {"nonbondedMethod": app.PME, "nonbondedCutoff": 0.48, "switchDistance": 0.43}
         options |= {"ewaldErrorTolerance": 1e-6}
-    out = app.ForceField({"spce": "spce.xml", "amoeba": "amoeba2018.xml"}[case.field]).createSystem(top, **options)
+    out = app.ForceField(FIELDS[case.field]).createSystem(top, **options)
     if not case.periodic:
         out.addForce(wall(case, top))
     return out
@@ -112,14 +122,16 @@ def wall(case: Case, top: app.Topology) -> openmm.CustomExternalForce:
 
 
 def start(case: Case, random: np.random.Generator) -> np.ndarray:
-    """Positions (3 n, 3) Å of molecules in random directions on a face-centred lattice of the density of water."""
+    """Positions (N, 3) Å of molecules in random directions, and ions, on a face-centred lattice of the density of
+    water, in random order."""
     step = (VOLUME / 2) ** (1 / 3)
     reach = range(round(case.length / step)) if case.periodic else range(-6, 7)
     sites = np.array([site for site in product(reach, repeat=3) if sum(site) % 2 == 0]) * step
     sites = sites[np.argsort((sites**2).sum(1), kind="stable")][: case.molecules]
     molecule = np.array([[0.0, 0.0, 0.0], [0.76, 0.59, 0.0], [-0.76, 0.59, 0.0]])
     turned = np.linalg.qr(random.normal(size=(len(sites), 3, 3)))[0]
-    return (sites[:, None] + np.einsum("ai,nij->naj", molecule, turned)).reshape(-1, 3)
+    placed = random.permutation(sites)[:, None] + np.einsum("ai,nij->naj", molecule, turned)
+    return np.concatenate([each[: len(ATOMS[kind])] for each, kind in zip(placed, case.kinds, strict=True)])
 
 
 def context(made: openmm.System, platform: str, seed: int = 1) -> openmm.Context:
@@ -130,7 +142,7 @@ def context(made: openmm.System, platform: str, seed: int = 1) -> openmm.Context
 
 
 def trajectory(case: Case, made: openmm.System, frames: int, seed: int) -> Iterator[np.ndarray]:
-    """Positions (3 n, 3) Å, every 0.1 ps after 1 ps."""
+    """Positions (N, 3) Å, every 0.1 ps after 1 ps."""
     moving = context(made, "CPU" if case.periodic else "Reference", seed)
     moving.setPositions(start(case, np.random.default_rng(seed)) / 10)
     openmm.LocalEnergyMinimizer.minimize(moving, 10.0, 100)
@@ -151,7 +163,7 @@ def labelled(case: Case, exact: openmm.Context, x: np.ndarray) -> Atoms:
     """A frame with energy and forces without those of the wall."""
     exact.setPositions(x / 10)
     state = exact.getState(getEnergy=True, getForces=True, groups={0})
-    out = Atoms("OHH" * case.molecules, x)
+    out = Atoms([name[0] for kind in case.kinds for name in ATOMS[kind]], x)
     if case.periodic:
         out.set_cell(np.eye(3) * case.length)
         out.pbc = True
