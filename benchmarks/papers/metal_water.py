@@ -5,13 +5,7 @@ python benchmarks/papers/metal_water.py DATA --quick   one seed of everything, a
 
 Baldwin et al. (arXiv:2603.14700) compare charge models on interfaces of metal and water. Here all are trained on
 energies and forces alone, of slabs neutral, charged, and in fields along the normal z. A short-range model feels no
-field and is not among them. From the energies E(Q, F) of the same atoms, of the reference and of a model,
-
-    alpha = -(E(0, F) + E(0, -F) - 2 E(0, 0)) / F^2            polarizability along z
-    eta   = E(1, 0) + E(-1, 0) - 2 E(0, 0)                     hardness, whose inverse is a capacity
-    chi   = (E(-1, 0) - E(1, 0)) / 2                           minus the chemical potential of electrons
-
-and from the density of a model the potential that a field leaves between the outermost layers of a slab.
+field and is not among them. What reference and models make of charge and field on the same atoms: slab_in_field.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ase import Atoms
 from ase.io import read
 from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
 from matplotlib import pyplot
+from slab_in_field import FIELD, answers, by_geometry, state
 
-from leyden.potential import Potential
-from leyden.properties.electrostatic import electrostatic_potential
 from leyden.spec import CartesianSpec
 from leyden.storage import load
-from leyden.system import System
 from leyden.train.config import Config, DataSection, HardwareSection, OptimizerSection
 from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
@@ -41,13 +32,6 @@ MODELS = models(
     formal={1: 1.0, 8: -2.0, 13: 0.0},
 )  # fmt: skip
 KINDS = ("metal", "film")
-FIELD = 0.2
-"""V/Å, of the frames in fields."""
-POINTS, LATERAL = 97, 6
-"""Heights at which the potential is taken, and points along both edges of the cell at each."""
-State = tuple[int, float]
-"""Total charge, e, and field along z, V/Å."""
-NEUTRAL: State = (0, 0.0)
 
 
 def config(job: Job, data: Path, epochs: int) -> Config:
@@ -85,76 +69,14 @@ def kind(info: Mapping) -> str:
     return info["config_type"] + (f", q={charge:+d}" if charge else ", field" if field else "")
 
 
-def state(info: Mapping) -> State:
-    """Of a frame."""
-    return int(info["total_charge"]), float(info["external_field"][2])
-
-
-def by_geometry(path: Path) -> dict[str, dict[State, Atoms]]:
-    """All frames, those of one geometry together."""
-    out: dict[str, dict[State, Atoms]] = {}
-    for atoms in read(path, ":"):
-        out.setdefault(atoms.info["geometry"], {})[state(atoms.info)] = atoms
-    return out
-
-
-def answers(potential: Potential, frames: Mapping[State, Atoms]) -> dict:
-    """Of one geometry: what charge and field do to the energy, reference and model, and to the potential along z."""
-    systems = {key: System.from_ase(atoms) for key, atoms in frames.items()}
-    outputs = {key: potential(system) for key, system in systems.items()}
-    energies = {key: output.energy.item() for key, output in outputs.items()}
-    reference = {key: atoms.info["REF_energy"] for key, atoms in frames.items()}
-    out: dict = {"kind": frames[NEUTRAL].info["config_type"]}
-    out["reference"], out["model"] = derived(reference), derived(energies)
-    change = outputs[0, FIELD].density - outputs[NEUTRAL].density
-    heights, induced = along(potential, systems[NEUTRAL], change.detach())
-    total = induced - FIELD * heights
-    edges = layers(frames[NEUTRAL])
-    inside = np.interp(edges, heights, total)
-    out["left"] = float((inside[1] - inside[0]) / (-FIELD * (edges[1] - edges[0])))
-    out["profile"] = {"z": heights.tolist(), "potential": (total - total.mean()).tolist(), "edges": list(edges)}
-    return out
-
-
-def derived(energies: Mapping[State, float]) -> dict[str, float]:
-    """alpha (e Å^2/V), and of charged slabs eta (V/e) and chi (V)."""
-    zero = energies[NEUTRAL]
-    out = {"alpha": -(energies[0, FIELD] + energies[0, -FIELD] - 2 * zero) / FIELD**2}
-    if (1, 0.0) in energies:
-        plus, minus = energies[1, 0.0], energies[-1, 0.0]
-        out |= {"eta": plus + minus - 2 * zero, "chi": (minus - plus) / 2}
-    return out
-
-
-def along(potential: Potential, system: System, density: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Heights (POINTS,) Å and the potential (POINTS,) V of a density, mean over the plane at each."""
-    cell = system.cell[0]
-    heights = torch.linspace(0, float(cell[2, 2]), POINTS, dtype=cell.dtype)
-    steps = torch.arange(LATERAL, dtype=cell.dtype) / LATERAL
-    plane = (steps[:, None, None] * cell[0] + steps[None, :, None] * cell[1]).reshape(-1, 3)
-    points = (plane[None] + heights[:, None, None] * torch.tensor([0, 0, 1.0], dtype=cell.dtype)).reshape(-1, 3)
-    index = torch.zeros(len(points), dtype=torch.long)
-    found = electrostatic_potential(potential, system, points, index, density)
-    return heights.numpy(), found.detach().reshape(POINTS, -1).mean(1).numpy()
-
-
-def layers(atoms: Atoms) -> tuple[float, float]:
-    """Heights of the outermost layers of metal, or of the outermost oxygens of a film, Å."""
-    z = atoms.positions[atoms.numbers == 13, 2]
-    if not len(z):
-        z = np.sort(atoms.positions[atoms.numbers == 8, 2])
-        return float(z[0]), float(z[-1])
-    thickness = np.ptp(z) / 4
-    return float(z[z < z.min() + thickness].mean()), float(z[z > z.max() - thickness].mean())
-
-
 def table(results: list[dict], command: str) -> list[str]:
     """Mean and standard deviation over seeds: errors, and answers to charge and field."""
     there = {name: rows for name in MODELS if (rows := [r for r in results if r["preset"] == name])}
     small, large = (kinds(results, part) for part in ("test", "large"))
     found = {part: errors(there, names, part) for part, names in (("test", small), ("large", large))}
-    asked_of = ["alpha of metal, e Å²/V", "alpha of film", "eta, V/e", "chi, V", "field left in metal", "in film"]
-    reference = ["reference", *answered([results[0]], "reference"), "-", "-"]
+    asked_of = ["alpha of metal, e Å²/V", "alpha of film", "image plane, Å", "eta, V/e", "chi, V"]
+    asked_of += [f"{what} {of}" for what in ("field left", "charge induced") for of in ("in metal", "in film")]
+    reference = ["reference", *answered([results[0]], "reference"), *["-"] * 4]
     return [
         *heading("Water on aluminium, and a film of water", command, results),
         *grid(
@@ -171,8 +93,9 @@ def table(results: list[dict], command: str) -> list[str]:
         "",
         *grid(["", *asked_of], [reference, *([name, *answered(rows)] for name, rows in there.items())]),
         "",
-        "Field left: of the field that acts from outside, between the outermost layers of metal, or oxygens of the"
-        " film; none in a conductor.",
+        "Image plane: beyond the outermost layers of metal, mean of both sides, one of which has water. Field left: of"
+        " the field that acts from outside, between the outermost layers of metal, or oxygens of the film; none in a"
+        " conductor. Charge induced: on the upper half, of that on an ideal conductor.",
     ]
 
 
@@ -191,7 +114,7 @@ def errors(there: Mapping[str, list[dict]], names: Sequence[str], part: str) -> 
 
 
 def answered(results: Sequence[Mapping], whose: str = "model") -> list[str]:
-    """alpha of metal and film, eta, chi, and the field left in both, as cells."""
+    """alpha of metal and film, image, eta, chi, and field left and charge induced in both, as cells."""
 
     def cell(which: str, value: str, digits: int) -> str:
         values = [
@@ -200,8 +123,11 @@ def answered(results: Sequence[Mapping], whose: str = "model") -> list[str]:
         ]
         return spread(values, 1, digits)
 
-    cells = [cell(which, "alpha", 2) for which in KINDS] + [cell("metal", value, 2) for value in ("eta", "chi")]
-    return cells if whose == "reference" else [*cells, *(cell(which, "left", 3) for which in KINDS)]
+    cells = [cell(which, "alpha", 2) for which in KINDS]
+    cells += [cell("metal", value, 2) for value in ("image", "eta", "chi")]
+    if whose == "reference":
+        return cells
+    return cells + [cell(which, value, 3) for value in ("left", "induced") for which in KINDS]
 
 
 def plot(results: list[dict], path: Path) -> None:
