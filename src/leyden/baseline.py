@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from leyden import segment
@@ -40,12 +41,30 @@ class Baseline:
     def fit(systems: Sequence[System], energies: Sequence[float]) -> "Baseline":
         """Least squares of smallest norm over structures with energies in eV; chi is zero where compositions tell the
         charges, so that nothing tells it."""
-        elements = sorted({z for s in systems for z in s.numbers.tolist()})
-        counts = np.array([[(s.numbers == z).sum().item() for z in elements] for s in systems], dtype=float)
-        charges, wanted = np.array([s.charge.item() for s in systems]), np.asarray(energies, dtype=float)
-        told, *_ = np.linalg.lstsq(counts, charges, rcond=RANK)
-        untold, charging = charges - counts @ told, 0.0
-        if np.abs(untold).max() > LEAST_CHARGE:
-            charging = float(untold @ wanted / (untold @ untold))
-        solution, *_ = np.linalg.lstsq(counts, wanted - charging * charges, rcond=RANK)
+        counts, elements = _counts(systems)
+        charging = energy_of_charging(systems, energies)
+        rest = np.asarray(energies, dtype=float) - charging * _charges(systems)
+        solution, *_ = np.linalg.lstsq(counts, rest, rcond=RANK)
         return Baseline(dict(zip(elements, solution.tolist(), strict=True)), charging)
+
+
+def energy_of_charging(systems: Sequence[System], energies: Sequence[float]) -> float:
+    """chi, eV/e: least squares of energies (eV) beside energies of elements that are left out; zero where compositions
+    tell the charges."""
+    counts, charges = _counts(systems)[0], _charges(systems)
+    told, *_ = np.linalg.lstsq(counts, charges, rcond=RANK)
+    untold = charges - counts @ told
+    if np.abs(untold).max() <= LEAST_CHARGE:
+        return 0.0
+    return float(untold @ np.asarray(energies, dtype=float) / (untold @ untold))
+
+
+def _counts(systems: Sequence[System]) -> tuple[NDArray[np.float64], list[int]]:
+    """Atoms of each element in each structure (S, elements), and the elements."""
+    elements = sorted({z for s in systems for z in s.numbers.tolist()})
+    return np.array([[(s.numbers == z).sum().item() for z in elements] for s in systems], dtype=float), elements
+
+
+def _charges(systems: Sequence[System]) -> NDArray[np.float64]:
+    """Total charges, e."""
+    return np.array([s.charge.item() for s in systems])
