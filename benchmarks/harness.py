@@ -133,10 +133,15 @@ def figures(parity: Parity) -> dict[str, float]:
 
 
 def gathered(folder: Path, before: Path) -> list[dict]:
-    """The numbers of all finished runs in a folder, and of the runs behind an earlier table that it has not (those that
-    were written with the name of their run), in order of names."""
-    earlier = json.loads(before.read_text()) if before.exists() else []
+    """The numbers of all finished runs in a folder, together with those behind an earlier table."""
     here = [json.loads(path.read_text()) | {"run": path.parent.name} for path in folder.glob("*/result.json")]
+    return together(here, before)
+
+
+def together(here: Sequence[dict], before: Path) -> list[dict]:
+    """Results, and those behind an earlier table of runs that are not among them (those that were written with the name
+    of their run), in order of names."""
+    earlier = json.loads(before.read_text()) if before.exists() else []
     kept = {result["run"]: result for result in [*earlier, *here] if "run" in result}
     return [kept[run] for run in sorted(kept)]
 

@@ -9,8 +9,9 @@ where its Jacobian is small enough. Here, for atoms i and j of a chain of hydrog
 
     |dq_i / dr_j|, Frobenius norm over the directions of r_j, root mean square in bins of the distance,
 
-with the solved density and with that of atoms that feel no potential (`direct`), whose features end at twice the
-cutoff, 9 Å; and the spectral radius of the map whose fixed point the density is, where it has one.
+of the solved density, of the same where atoms feel the potential that they felt before anything moved (`held`), and of
+the density of atoms that feel none (`direct`). Features end at twice the cutoff, 9 Å. Beside them the spectral radius
+of the map whose fixed point the density is, where it has one. Runs of several machines make one table.
 """
 
 import argparse
@@ -24,12 +25,16 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.build import molecule
-from experiment import grid
-from harness import RESULTS, machine, write_table
+from experiment import grid, heading
+from harness import RESULTS, together, write_table
 from matplotlib import pyplot
 from numpy.typing import NDArray
+from torch import Tensor
 
 from leyden.charges.model import Cyclic, Solved
+from leyden.coulomb import BoundCoulomb
+from leyden.density import GaussianBasis
+from leyden.neighbors import Graph, neighbor_list
 from leyden.potential import Potential
 from leyden.storage import load
 from leyden.system import System
@@ -37,6 +42,7 @@ from leyden.system import System
 NAME = "locality"
 MOLECULES, STEP = 16, 2.85
 """Of the chain, and from oxygen to oxygen, Å."""
+DENSITIES = ("solved", "held", "direct")
 EDGES = np.array([0.5, 1.5, 2.5, 4, 6, 9, 12, 18, 26, 44])
 """Å."""
 
@@ -56,11 +62,35 @@ def chain() -> Atoms:
     return out
 
 
-def sensitivities(potential: Potential, system: System) -> NDArray[np.float64]:
+class Held(BoundCoulomb):
+    """V for atoms that feel what a density of a bound V makes, whatever their own density is, and wherever they go.
+
+    What the Gaussians of the density feel is external; here is what those of other widths feel beyond it.
+    """
+
+    def __init__(self, bound: BoundCoulomb, density: Tensor) -> None:
+        super().__init__(bound.system, bound.basis, [], bound.charged)
+        self.bound, self.density, self.felt = bound, density, bound.apply(density).detach()
+
+    def project(self, basis: GaussianBasis, density: Tensor, own: bool = True) -> Tensor:
+        """The same for any density."""
+        return self.bound.project(basis, self.density, own).detach() - self.felt.repeat(1, basis.shells)
+
+
+def densities(potential: Potential, system: System) -> dict[str, Tensor]:
+    """Solved, held and direct, (N, dim), differentiable by positions; a model that solves nothing has the last one."""
+    graph, model = Graph.of(system, neighbor_list(system, potential.backbone.cutoff)), potential.charges
+    problem = potential.problem(system, potential.features(graph), graph)
+    if not isinstance(model, Solved):
+        return {"direct": model.solve(problem).density}
+    solution = model.solve(problem).density
+    held = Held(problem.coulomb, solution.detach())
+    still = replace(problem, coulomb=held, external=problem.external.detach() + held.felt)
+    return {"solved": solution, "held": model.solve(still).density, "direct": model.direct(problem).density}
+
+
+def sensitivities(charges: Tensor, positions: Tensor) -> NDArray[np.float64]:
     """|dq_i / dr_j| (N, N), e/Å."""
-    positions = system.positions.clone().requires_grad_()
-    with potential.asked(order=2):
-        charges = potential(replace(system, positions=positions)).charges
     rows = (torch.autograd.grad(charge, positions, retain_graph=True)[0].norm(dim=1) for charge in charges)
     return torch.stack(list(rows)).numpy()
 
@@ -72,15 +102,14 @@ def binned(values: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArr
 
 
 def measure(best: Path) -> dict:
-    """Decay of the solved and of the direct density, and the spectral radius."""
+    """Decay of all densities, and the spectral radius."""
     potential, structure = load(best, torch.float64), chain()
     system, distances = System.from_ase(structure), structure.get_all_distances()
-    asked = {"solved": {}, "direct": {"direct": True}} if isinstance(potential.charges, Solved) else {"direct": {}}
-    out: dict = {}
-    for name, changes in asked.items():
-        with potential.asked(**changes):
-            values = sensitivities(potential, system)
-        out[name] = binned(values, distances).tolist()
+    positions = system.positions.requires_grad_()
+    with potential.asked(order=2):
+        found = densities(potential, system)
+    charges = {name: potential.charges.basis.atomic(density)[:, 0] for name, density in found.items()}
+    out: dict = {name: binned(sensitivities(q, positions), distances).tolist() for name, q in charges.items()}
     if isinstance(potential.charges, Cyclic):
         with potential.asked(stability=True):
             solution = potential(system).solution
@@ -99,19 +128,17 @@ def table(results: list[dict]) -> list[str]:
     rows = []
     for name in dict.fromkeys(r["preset"] for r in results):
         there = [r for r in results if r["preset"] == name]
-        for density in [d for d in ("solved", "direct") if d in there[0]]:
+        for density in [name for name in DENSITIES if name in there[0]]:
             cells = [name, density, str(len(there)), *(f"{1000 * value:.3g}" for value in mean(there, density))]
             radius = [r["radius"] for r in there if "radius" in r and density == "solved"]
             rows.append([*cells, f"{np.mean(radius):.2f}" if radius else "-"])
     return [
-        "# How far charges of water feel other atoms",
-        "",
-        f"`benchmarks/papers/{NAME}.py`; {machine()}",
-        "",
+        *heading("How far charges of water feel other atoms", f"`benchmarks/papers/{NAME}.py`", results),
         *grid(["model", "density", "seeds", *bins, "spectral radius"], rows),
         "",
         f"Root mean square of |dq_i / dr_j|, me/Å, of atoms at these distances in a chain of {MOLECULES} molecules, by"
-        " models of `water_densities.py`. Charges that are shifted onto the total charge spread what one atom changes"
+        " models of `water_densities.py`; held: by atoms that go on feeling the potential of the solved density as it was;"
+        " direct: by atoms that feel none. Charges that are shifted onto the total charge spread what one atom changes"
         " over all others, at any distance: the same value in the last columns.",
     ]
 
@@ -122,7 +149,7 @@ def plot(results: list[dict], path: Path) -> None:
     middles = np.sqrt(EDGES[1:] * EDGES[:-1])
     for number, name in enumerate(dict.fromkeys(r["preset"] for r in results)):
         there = [r for r in results if r["preset"] == name]
-        for density, style in (("solved", "-o"), ("direct", ":s")):
+        for density, style in zip(DENSITIES, ("-o", "--^", ":s"), strict=True):
             if density in there[0]:
                 axis.loglog(middles, 1000 * mean(there, density), style, color=f"C{number}", label=f"{name}, {density}")
     axis.axvline(9.0, color="0.8", lw=6, zorder=0, label="features end")
@@ -142,7 +169,9 @@ def main() -> None:
     chosen = [(best, r) for best, r in found if r["trained"] == "and densities"]
     if not chosen:
         raise SystemExit(f"{runs}: expected finished runs of water_densities.py, got none; run that first.")
-    results = [measure(best) | {"preset": r["preset"], "seed": r["seed"]} for best, r in chosen]
+    kept = ("preset", "seed", "machine", "threads", "date")
+    here = [measure(best) | {key: r[key] for key in kept} | {"run": best.parent.name} for best, r in chosen]
+    results = together(here, tables / f"{NAME}.json")
     print(write_table(NAME, table(results), results, tables))
     plot(results, tables / f"{NAME}.png")
 
