@@ -137,8 +137,8 @@ def table(results: list[dict]) -> list[str]:
         *grid(["model", "density", "seeds", *bins, "spectral radius"], rows),
         "",
         f"Root mean square of |dq_i / dr_j|, me/Å, of atoms at these distances in a chain of {MOLECULES} molecules, by"
-        " models of `water_densities.py`; held: by atoms that go on feeling the potential of the solved density as it was;"
-        " direct: by atoms that feel none. Charges that are shifted onto the total charge spread what one atom changes"
+        " models of `water_densities.py`; held: of atoms that still feel the potential of the solved density as it was;"
+        " direct: of atoms that feel none. Charges that are shifted onto the total charge spread what one atom changes"
         " over all others, at any distance: the same value in the last columns.",
     ]
 
