@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from leyden.spec import ResponseSpec, VariationalSpec
+from leyden.spec.charges.base import ChargeSpec
+from leyden.testing.assembly import assembled, molecules
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted([*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("papers/*.py")])
 PEERS = {"openmm"}
@@ -38,3 +42,16 @@ def test_tables_keep_earlier_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = harness.gathered(tmp_path, tmp_path / "table.json")
     assert [(r["run"], r["rmse"]) for r in found] == [("les-0", 1.0), ("les-1", 4.0), ("les-2", 5.0)]
     assert [r["run"] for r in harness.gathered(tmp_path, tmp_path / "absent.json")] == ["les-1", "les-2"]
+
+
+@pytest.mark.parametrize("spec", [ResponseSpec(dipoles=True), VariationalSpec(dipoles=True)], ids=lambda s: s.kind)
+def test_held_potential(spec: ChargeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Atoms that feel the potential of the solved density have that density, and others when atoms have moved."""
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS / "papers"), str(BENCHMARKS), *sys.path])
+    locality, potential, system = importlib.import_module("locality"), assembled(spec.make), molecules()
+    positions = system.positions.requires_grad_()
+    found = locality.densities(potential, system)
+    solved, held, direct = (found[name].detach() for name in locality.DENSITIES)
+    assert (held - solved).abs().max() < 1e-7 < 1e-3 < (direct - solved).abs().max()
+    slopes = {name: locality.sensitivities(density[:, 0], positions) for name, density in found.items()}
+    assert abs(slopes["held"] - slopes["solved"]).max() > 1e-3
