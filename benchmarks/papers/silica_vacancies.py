@@ -135,22 +135,25 @@ def table(results: list[dict], command: str) -> list[str]:
 
 def plot(results: list[dict], path: Path) -> None:
     """Energy errors by charge, for both cells and sets of charges."""
-    figure, axes = pyplot.subplots(len(TRAINED), len(CELLS), figsize=(10, 6), layout="constrained", sharey=True)
+    figure, axes = pyplot.subplots(
+        len(TRAINED), len(CELLS), figsize=(12, 7), layout="constrained", sharex=True, sharey=True
+    )
     for row, trained in zip(axes, TRAINED, strict=True):
         for axis, (part, cell) in zip(row, CELLS.items(), strict=True):
             for number, charge in enumerate(CHARGES):
                 rows = {n: [r for r in results if (r["preset"], r["trained"]) == (n, trained)] for n in MODELS}
                 means = [1000 * np.mean([r[part][str(charge)]["energy"] for r in rows[n]] or [np.nan]) for n in MODELS]
-                axis.bar(np.arange(len(MODELS)) + 0.27 * (number - 1), means, 0.25, label=f"q = {charge:+d}")
-            axis.set(yscale="log", title=f"{cell}, trained on {trained}", ylabel="energy RMSE, meV/atom")
-            axis.set_xticks(range(len(MODELS)), [name.replace(", ", ",\n") for name in MODELS], rotation=60, fontsize=8)
-    axes[0][0].legend()
+                axis.bar(np.arange(len(MODELS)) + 0.27 * (number - 1), means, 0.25, label=f"total charge {charge} e")
+            axis.set(yscale="log", title=f"{cell}, trained on {trained}")
+            axis.set_xticks(range(len(MODELS)), [name.replace(", ", ",\n") for name in MODELS], rotation=90)
+        row[0].set_ylabel("energy RMSE, meV/atom")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(CHARGES))
     figure.savefig(path, dpi=150)
 
 
 def main() -> None:
     """Run what is asked for; table and picture from all finished runs."""
-    given = asked(__doc__, NAME, 40, 1, "data", model=MODELS, trained=TRAINED)
+    given = asked(__doc__, NAME, 30, 1, "data", model=MODELS, trained=TRAINED)
     jobs = [
         Job(
             name, seed, given.output / f"{name.replace(', ', '-')}-{len(TRAINED[trained])}-{seed}", {"trained": trained}
