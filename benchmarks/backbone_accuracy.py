@@ -125,11 +125,12 @@ def main() -> None:
         ]
         complete(
             f"backbone_accuracy_{name}",
-            folder,
-            [] if given.table else jobs,
+            given,
+            jobs,
             partial(config, name=name, parts=parts, epochs=epochs),
             lambda best, job, parts=parts: measure(best, parts["test"]),
             partial(table, name, epochs=epochs),
+            folder=folder,
         )
 
 

@@ -143,11 +143,12 @@ def main() -> None:
         jobs = [Job(chosen, seed, folder / f"{chosen}-{seed}") for seed, chosen in product(given.seed, given.preset)]
         complete(
             f"charge_models_{name}",
-            folder,
-            [] if given.table else jobs,
+            given,
+            jobs,
             partial(config, data=data, epochs=given.epochs),
             lambda best, job, test=data / "test.xyz": measure(best, test),
             partial(table, name, epochs=given.epochs),
+            folder=folder,
         )
 
 

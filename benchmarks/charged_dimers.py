@@ -160,8 +160,8 @@ def main() -> None:
     jobs = [Job(name, seed, given.output / f"{name}-{seed}") for seed, name in product(given.seed, given.preset)]
     results = complete(
         "charged_dimers",
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         lambda job: config(job, files, given.epochs),
         lambda best, job: measure(best, files),
         partial(table, command=f"`benchmarks/charged_dimers.py PATH --epochs {given.epochs}`"),

@@ -161,8 +161,8 @@ def main() -> None:
     ]
     complete(
         "dipeptides",
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         partial(config, path=given.path, epochs=given.epochs, dipoles=given.dipoles),
         lambda best, job: measure(best, given.path),
         partial(table, theirs=published(given.path / "test.xyz")),

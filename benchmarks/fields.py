@@ -113,8 +113,8 @@ def benchmark(
     ]
     complete(
         name,
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         lambda job: config(job, str(job.about["labels"])),
         lambda best, job: measure(best),
         table,

@@ -107,8 +107,8 @@ def main() -> None:
     jobs = [trained(way, seed, given.output) for seed, way in product(given.seed, given.freeze)]
     complete(
         "freezing",
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         partial(config, epochs=given.epochs),
         lambda best, job: measure(best, TEST),
         partial(table, epochs=given.epochs),

@@ -46,7 +46,7 @@ def options(
     description: str, output: Path, epochs: int | None, *paths: str, **choices: Iterable[str]
 ) -> argparse.ArgumentParser:
     """The command line of a training benchmark: paths, an option for each of `choices`, seeds, epochs, output folder,
-    and the table alone."""
+    and the table alone; `tables` is where that goes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in paths:
         parser.add_argument(name, type=Path)
@@ -56,25 +56,27 @@ def options(
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--output", type=Path, default=output)
     parser.add_argument("--table", action="store_true", help="write the table from finished runs and do nothing else")
+    parser.set_defaults(tables=RESULTS)
     return parser
 
 
 def complete(
     name: str,
-    folder: Path,
+    given: argparse.Namespace,
     jobs: Iterable[Job],
     config: Callable[[Job], Config],
     measure: Callable[[Path, Job], dict],
     table: Callable[[list[dict]], list[str]],
-    tables: Path = RESULTS,
+    folder: Path | None = None,
 ) -> list[dict]:
-    """Run all jobs, and write the table of all finished runs, in the folder or behind the table before; returns their
-    results.
+    """Run all jobs, if not only the table is wanted, and write the table of all finished runs, of the folder (that of
+    the command line) and behind the table before; returns their results.
 
     Raises SystemExit, with one sentence, for bad data, and where no run is finished.
     """
+    folder, tables = folder or given.output, given.tables
     try:
-        for job in jobs:
+        for job in [] if given.table else jobs:
             run(job, config(job), partial(measure, job=job))
     except InputError as error:
         raise SystemExit(str(error)) from None

@@ -240,8 +240,8 @@ def main() -> None:
 
     complete(
         "known_charges",
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         lambda job: config(job, *asked(job), given.epochs),
         lambda best, job: measure(best, *asked(job)),
         lambda results: table(results, f"`{COMMAND} DATA --epochs {results[0]['epochs']}`"),

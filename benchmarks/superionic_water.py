@@ -249,8 +249,8 @@ def main() -> None:
 
     complete(
         "superionic_water",
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         lambda job: config(job, LABELS[str(job.about["labels"])], data(job), given.epochs),
         lambda best, job: measure(best, data(job)),
         partial(table, command="`benchmarks/superionic_water.py PATH`"),

@@ -229,8 +229,8 @@ def main() -> None:
 
     complete(
         "wannier_dipoles",
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         lambda job: config(job, MODELS[str(job.about["model"])], data(job), given.epochs),
         lambda best, job: measure(best, data(job)),
         partial(table, command="`benchmarks/wannier_dipoles.py PATH`"),

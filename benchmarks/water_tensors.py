@@ -179,8 +179,8 @@ def main() -> None:
 
     complete(
         "water_tensors",
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         lambda job: config(job, data(job), given.epochs),
         lambda best, job: measure(best, data(job) / "test.xyz"),
         partial(table, command="`benchmarks/water_tensors.py PATH`"),

@@ -53,8 +53,8 @@ def main() -> None:
     ]
     complete(
         NAME,
-        given.output,
-        [] if given.table else jobs,
+        given,
+        jobs,
         partial(widened, epochs=given.epochs),
         lambda best, job: measure(best, DATASETS / str(job.about["set"]) / "test.xyz"),
         partial(table, command=f"`benchmarks/{NAME}.py --epochs {given.epochs}`"),

@@ -13,7 +13,7 @@ import matplotlib
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from harness import RESULTS, Job, complete, grid, heading, numbers, of_frames, options, spread, write_frames
+from harness import Job, complete, grid, heading, numbers, of_frames, options, spread, write_frames
 
 from leyden.spec import CartesianSpec, ModelSpec
 from leyden.spec.presets import PRESETS
@@ -38,7 +38,7 @@ def asked(
     absent = [str(vars(given)[place]) for place in paths if not vars(given)[place].exists()]
     if absent and not given.table:
         parser.error(f"{', '.join(absent)}: expected data, got nothing there; --help says what they are.")
-    given.tables, given.places = RESULTS, " ".join(paths).upper()
+    given.places = " ".join(paths).upper()
     if given.quick:
         given.seed, given.epochs, given.output = [0], quick, given.output / "quick"
         given.tables = given.output
@@ -76,6 +76,5 @@ def experiment(
     table takes the results and the command that gives them.
     """
     command = f"`benchmarks/papers/{name}.py {given.places} --epochs {given.epochs}`"
-    wanted = [] if given.table else jobs
-    results = complete(name, given.output, wanted, config, measure, partial(table, command=command), given.tables)
+    results = complete(name, given, jobs, config, measure, partial(table, command=command))
     plot(results, given.tables / f"{name}.png")
