@@ -228,7 +228,7 @@ def verdict(results: list[dict]) -> list[str]:
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
     controls = {control.name: control for control in CHARGES + SALT + INDUCED}
-    given = options(__doc__, Path("runs/known_charges"), 60, "path", control=controls).parse_args()
+    given = options(__doc__, Path("runs/known_charges"), 150, "path", control=controls).parse_args()
     jobs = [
         Job(controls[name].preset, seed, given.output / f"{name}-{seed}", {"control": name})
         for seed, name in product(given.seed, given.control)
