@@ -12,7 +12,8 @@ from ase.io import write
 
 from leyden.checks import InputError
 from leyden.cli.check_data import check_data
-from leyden.train.inspect import Inspection, KeyRow, inspect
+from leyden.train.inspect import Inspection, inspect
+from leyden.train.key_rows import KeyRow
 from leyden.train.physics import rotation_residual
 
 REFERENCE = Path(os.environ.get("LEYDEN_REFERENCE_DATA", Path(__file__).parents[3] / "shared" / "data"))

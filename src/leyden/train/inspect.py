@@ -16,7 +16,8 @@ from leyden.system import System
 from leyden.train import physics, wrapped
 from leyden.train.data import notes, one_width, systems
 from leyden.train.files import load, sha256
-from leyden.train.keys import PER_ATOM_RESULTS, Key, Resolution, entries, resolve
+from leyden.train.key_rows import KeyRow, key_rows
+from leyden.train.keys import Resolution, resolve
 from leyden.train.labels import LABELS
 from leyden.train.progress import track
 from leyden.train.values import located, place, read_value, require_points
@@ -28,18 +29,6 @@ SHOWN = 5
 """Problems of one kind that are written out."""
 
 Values = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class KeyRow:
-    """One key of the file: where it is, frames that have it, shape, range (or texts), and what it is taken for."""
-
-    place: str
-    key: str
-    count: int
-    shape: str
-    span: str
-    taken_for: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ def inspect(path: Path | str, keys: Mapping[str, str] | None = None) -> Inspecti
     return Inspection(
         path=path,
         sha256=sha256(path),
-        keys=_rows(structures, resolution),
+        keys=key_rows(structures, resolution),
         structures=len(structures),
         atoms=sum(len(atoms) for atoms in structures),
         elements=dict(Counter(chemical_symbols[z] for atoms in structures for z in atoms.numbers)),
@@ -176,45 +165,6 @@ def _gaps(resolution: Resolution) -> list[str]:
         for name in ("energy", "forces")
         if 0 < resolution.count(name) < resolution.frames
     ]
-
-
-def _rows(structures: Sequence[Atoms], resolution: Resolution) -> tuple[KeyRow, ...]:
-    """One row for each key, those that are used first."""
-    per_atom = [("calculator", name) for name in PER_ATOM_RESULTS]
-    gathered: dict[Key, list[object]] = {key: [] for key in resolution.counts}
-    shapes: dict[Key, set[str]] = {key: set() for key in resolution.counts}
-    for atoms in structures:
-        for key, value in entries(atoms).items():
-            gathered[key].append(value)
-            shapes[key].add(_shape(value, key[0] == "array" or key in per_atom))
-    rows = [
-        KeyRow(*key, len(values), " or ".join(sorted(shapes[key])), _span(values), resolution.taken_for(key))
-        for key, values in gathered.items()
-    ]
-    return tuple(sorted(rows, key=lambda row: row.taken_for.endswith("not used")))
-
-
-def _shape(value: object, per_atom: bool) -> str:
-    """A shape as people write it; the first axis of per-atom values is N."""
-    if not isinstance(value, np.ndarray | list | tuple):
-        return "text" if isinstance(value, str) else "()"
-    sizes = [str(n) for n in np.asarray(value, dtype=object).shape]
-    if per_atom and sizes:
-        sizes[0] = "N"
-    return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
-
-
-def _span(values: Sequence[object]) -> str:
-    """Lowest and highest number over all frames, with a word on NaN; or the first few texts."""
-    arrays = [np.asarray(value) for value in values if not isinstance(value, list | dict)]
-    numbers = [a.ravel().astype(float) for a in arrays if a.dtype.kind in "iufb"]
-    if numbers:
-        flat = np.concatenate(numbers)
-        good = flat[np.isfinite(flat)]
-        span = f"{good.min():.6g} .. {good.max():.6g}" if len(good) else "no finite number"
-        return span + f", {len(flat) - len(good)} not finite" * (len(good) < len(flat))
-    texts = sorted({str(value) for value in values})
-    return f"{', '.join(texts[:3])[:40]}{', ...' * (len(texts) > 3)}"
 
 
 def _periodicity(atoms: Atoms) -> str:

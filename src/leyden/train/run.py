@@ -27,9 +27,10 @@ from leyden.train.callbacks import AveragedWeights, Bar, EpochEndCheckpoint, Epo
 from leyden.train.checkpoint import FOLDER, Interrupted, check, identity, resume_from
 from leyden.train.compared import COMPARED
 from leyden.train.config import Config, HardwareSection, dump
-from leyden.train.dataset import TrainingData, check_model, load_data, loaders, potential_spec, steps_per_epoch
+from leyden.train.dataset import TrainingData, load_data, loaders, potential_spec, steps_per_epoch
 from leyden.train.module import TrainingModule
 from leyden.train.reference import fitted
+from leyden.train.requests import check_model
 
 QUIET = (
     ".*does not have many workers.*",
@@ -78,7 +79,7 @@ def train(config: Config, restart: str = "no", console: Console | None = None) -
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     potential = build(potential_spec(config, data.train)).to(getattr(torch, config.hardware.dtype))
-    check_model(config, potential, data)
+    check_model(config, potential, [*data.train, *data.validation])
     _warn(fitted(potential, config.model, data.train), console)
     log = EpochLog(config.output, run, provenance(config, data), console)
     _fit(config, data, potential, log, checkpoint, console)
