@@ -6,7 +6,7 @@ and small_density on one of 0.5 Å up to dipoles, (N, 4). Of the density itself:
 e Å^2), REF_electrostatic_potential (V) at REF_potential_points (Å), 1.6 or 2.2 van der Waals radii from the closest
 atom, and <rho|V|rho> (eV), with `lacking` and `small_lacking`, the same of what the fits leave.
 
-    python water_densities.py FOLDER --sizes 7 8 --frames 12       adds clusters of these sizes to FOLDER/large.xyz
+    python water_densities.py FOLDER --sizes 7 8                   adds clusters of these sizes to FOLDER/large.xyz
     python water_densities.py FOLDER                               densities of all of water_clusters/
 """
 
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", type=int, nargs="*", default=[])
-    parser.add_argument("--frames", type=int, default=12, help="of each size")
+    parser.add_argument("--frames", type=int, default=6, help="of each size")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     there = {_energy(atoms) for path in given.folder.glob("*.xyz") for atoms in read(path, ":")}
