@@ -1,6 +1,6 @@
 """Small clusters whose energy depends on their total charge (PBE): Ag3 of +1 and -1 e, and Na4Cl4 beside Na5Cl4+.
 
-    python charged_clusters.py FOLDER        an hour and three quarters on one core, seeds fixed; frames that are there are kept
+    python charged_clusters.py FOLDER        two hours on one core, seeds fixed; frames that are there stay
 
 silver  200 geometries, each labelled at both charges (Ag3+ is an equilateral triangle, Ag3- a chain): angles of 55 to
         180 degrees, bonds of 2.5 to 3.1 Å, Gaussian displacements of 0.08 Å

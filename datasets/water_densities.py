@@ -6,8 +6,8 @@ and small_density on one of 0.5 Å up to dipoles, (N, 4). Of the density itself:
 e Å^2), REF_electrostatic_potential (V) at REF_potential_points (Å), 1.6 or 2.2 van der Waals radii from the closest
 atom, and <rho|V|rho> (eV), with `lacking` and `small_lacking`, the same of what the fits leave.
 
-    python water_densities.py FOLDER --sizes 7 8                   adds clusters of these sizes to FOLDER/large.xyz
-    python water_densities.py FOLDER                               densities of all of water_clusters/
+    python water_densities.py FOLDER --sizes 7 8                  adds clusters of these sizes to FOLDER/large.xyz
+    python water_densities.py FOLDER                              densities of all of water_clusters/
 """
 
 import argparse
