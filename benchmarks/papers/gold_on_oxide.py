@@ -137,7 +137,7 @@ def cell(values: list[float], digits: int = 3) -> str:
 
 def plot(results: list[dict], path: Path, known: dict[str, dict]) -> None:
     """Energies of wetting, and curves of the upright dimer on both surfaces."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.8), layout="constrained", width_ratios=(1.4, 1, 1))
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 4.2), layout="constrained", width_ratios=(1.4, 1, 1))
     for number, surface in enumerate(SURFACES):
         values = [[r[surface]["wetting"] for r in results if r["preset"] == name] for name in MODELS]
         means = [np.mean(each or [np.nan]) for each in values]
@@ -155,8 +155,8 @@ def plot(results: list[dict], path: Path, known: dict[str, dict]) -> None:
         axis.set(title=surface, xlabel="Au-O, Å", ylabel="energy above its minimum, eV", ylim=(0, 0.25))
     axes[0].set_xticks(range(len(MODELS)), [name.replace(", ", ",\n") for name in MODELS], fontsize=8)
     axes[0].set(ylabel="E(wetting) - E(non-wetting), eV")
-    axes[0].legend(fontsize=7)
-    axes[1].legend(fontsize=7)
+    handles = [axis.get_legend_handles_labels() for axis in axes[:2]]
+    figure.legend(*map(sum, zip(*handles, strict=True), ([], [])), loc="outside lower center", ncols=6, fontsize=8)
     figure.savefig(path, dpi=150)
 
 
