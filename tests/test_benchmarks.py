@@ -6,9 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from ase.build import fcc100
 
+from leyden.backbones.cartesian import Cartesian
+from leyden.baseline import Baseline
+from leyden.potential import Potential
 from leyden.spec import ResponseSpec, VariationalSpec
 from leyden.spec.charges.base import ChargeSpec
+from leyden.spec.presets import PRESETS
+from leyden.system import System
 from leyden.testing.assembly import assembled, molecules
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -55,3 +62,27 @@ def test_held_potential(spec: ChargeSpec, monkeypatch: pytest.MonkeyPatch) -> No
     assert (held - solved).abs().max() < 1e-7 < 1e-3 < (direct - solved).abs().max()
     slopes = {name: locality.sensitivities(density[:, 0], positions) for name, density in found.items()}
     assert abs(slopes["held"] - slopes["solved"]).max() > 1e-3
+
+
+@pytest.mark.parametrize(("preset", "conducts"), [("les", False), ("qeq", True)])
+def test_slab_in_field(preset: str, conducts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charges that flow screen a field between the layers, and have image planes beyond them; others know no field."""
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS / "papers"), str(BENCHMARKS), *sys.path])
+    slab = importlib.import_module("slab_in_field")
+    atoms = fcc100("Al", (2, 2, 3), a=4.04, vacuum=6.0)
+    atoms.pbc = (True, True, False)
+    frames = {(0, field): atoms.copy() for field in (0.0, slab.FIELD, -slab.FIELD)}
+    for (_, field), frame in frames.items():
+        frame.info = {"config_type": "metal", "REF_energy": 0.0, "total_charge": 0, "external_field": [0, 0, field]}
+    torch.manual_seed(0)
+    backbone = Cartesian((13,), cutoff=4.0, channels=4)
+    charges = PRESETS[preset].charges.make(backbone.channels, backbone.elements)
+    potential = Potential(backbone, charges, None, Baseline({})).double()
+    found = slab.answers(potential, frames)
+    moments = [potential(System.from_ase(frames[0, field])).dipole[0, 2].item() for field in (0.0, slab.FIELD)]
+    assert found["model"]["alpha"] == pytest.approx((moments[1] - moments[0]) / slab.FIELD, abs=1e-6)
+    if conducts:
+        assert 0.9 < found["induced"] < 1.2 and abs(found["left"]) < 0.15
+        assert found["model"]["image"] > 0.1
+    else:
+        assert (found["induced"], found["left"]) == pytest.approx((0.0, 1.0), abs=1e-9)

@@ -62,7 +62,7 @@ def answers(potential: Potential, frames: Mapping[State, Atoms]) -> dict:
     out["reference"], out["model"] = (derived(each, edges[1] - edges[0], area) for each in (reference, energies))
     upper = torch.as_tensor(bare.positions[:, 2] > np.mean(edges))
     moved = (outputs[0, FIELD].charges - outputs[NEUTRAL].charges)[upper].sum()
-    out["induced"] = float(moved) / (FIELD * area * EPSILON)
+    out["induced"] = float(moved.detach()) / (FIELD * area * EPSILON)
     change = outputs[0, FIELD].density - outputs[NEUTRAL].density
     heights, induced = along(potential, systems[NEUTRAL], change.detach())
     total = induced - FIELD * heights
