@@ -41,30 +41,28 @@ class Baseline:
     def fit(systems: Sequence[System], energies: Sequence[float]) -> "Baseline":
         """Least squares of smallest norm over structures with energies in eV; chi is zero where compositions tell the
         charges, so that nothing tells it."""
-        counts, elements = _counts(systems)
-        charging = energy_of_charging(systems, energies)
-        rest = np.asarray(energies, dtype=float) - charging * _charges(systems)
-        solution, *_ = np.linalg.lstsq(counts, rest, rcond=RANK)
+        elements, counts, charges = _composition(systems)
+        wanted = np.asarray(energies, dtype=float)
+        charging = _charging(counts, charges, wanted)
+        solution, *_ = np.linalg.lstsq(counts, wanted - charging * charges, rcond=RANK)
         return Baseline(dict(zip(elements, solution.tolist(), strict=True)), charging)
 
 
 def energy_of_charging(systems: Sequence[System], energies: Sequence[float]) -> float:
     """chi, eV/e: least squares of energies (eV) beside energies of elements that are left out; zero where compositions
     tell the charges."""
-    counts, charges = _counts(systems)[0], _charges(systems)
+    _, counts, charges = _composition(systems)
+    return _charging(counts, charges, np.asarray(energies, dtype=float))
+
+
+def _charging(counts: NDArray[np.float64], charges: NDArray[np.float64], energies: NDArray[np.float64]) -> float:
     told, *_ = np.linalg.lstsq(counts, charges, rcond=RANK)
     untold = charges - counts @ told
-    if np.abs(untold).max() <= LEAST_CHARGE:
-        return 0.0
-    return float(untold @ np.asarray(energies, dtype=float) / (untold @ untold))
+    return float(untold @ energies / (untold @ untold)) if np.abs(untold).max() > LEAST_CHARGE else 0.0
 
 
-def _counts(systems: Sequence[System]) -> tuple[NDArray[np.float64], list[int]]:
-    """Atoms of each element in each structure (S, elements), and the elements."""
+def _composition(systems: Sequence[System]) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
+    """The elements, atoms of each in each structure (S, elements), and total charges (S,) e."""
     elements = sorted({z for s in systems for z in s.numbers.tolist()})
-    return np.array([[(s.numbers == z).sum().item() for z in elements] for s in systems], dtype=float), elements
-
-
-def _charges(systems: Sequence[System]) -> NDArray[np.float64]:
-    """Total charges, e."""
-    return np.array([s.charge.item() for s in systems])
+    counts = np.array([[(s.numbers == z).sum().item() for z in elements] for s in systems], dtype=float)
+    return elements, counts, np.array([s.charge.item() for s in systems])
