@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from ase.build import fcc100
@@ -12,11 +13,11 @@ from ase.build import fcc100
 from leyden.backbones.cartesian import Cartesian
 from leyden.baseline import Baseline
 from leyden.potential import Potential
-from leyden.spec import ResponseSpec, VariationalSpec
+from leyden.spec import LocalSpec, ResponseSpec, VariationalSpec
 from leyden.spec.charges.base import ChargeSpec
 from leyden.spec.presets import PRESETS
 from leyden.system import System
-from leyden.testing.assembly import assembled, molecules
+from leyden.testing.assembly import assembled
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted([*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("papers/*.py")])
@@ -51,17 +52,24 @@ def test_tables_keep_earlier_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [r["run"] for r in harness.gathered(tmp_path, tmp_path / "absent.json")] == ["les-1", "les-2"]
 
 
-@pytest.mark.parametrize("spec", [ResponseSpec(dipoles=True), VariationalSpec(dipoles=True)], ids=lambda s: s.kind)
+@pytest.mark.parametrize(
+    "spec", [LocalSpec(), ResponseSpec(dipoles=True), VariationalSpec(dipoles=True)], ids=lambda s: s.kind
+)
 def test_held_potential(spec: ChargeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Atoms that feel the potential of the solved density have that density, and others when atoms have moved."""
+    """Atoms that feel the potential of the density, and have a reservoir, have that density, and know no far atom."""
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS / "papers"), str(BENCHMARKS), *sys.path])
-    locality, potential, system = importlib.import_module("locality"), assembled(spec.make), molecules()
+    monkeypatch.setattr(locality := importlib.import_module("locality"), "MOLECULES", 5)
+    potential, structure = assembled(spec.make), locality.chain()
+    system, distances = System.from_ase(structure), structure.get_all_distances()
     positions = system.positions.requires_grad_()
     found = locality.densities(potential, system)
-    solved, held, direct = (found[name].detach() for name in locality.DENSITIES)
-    assert (held - solved).abs().max() < 1e-7 < 1e-3 < (direct - solved).abs().max()
-    slopes = {name: locality.sensitivities(density[:, 0], positions) for name, density in found.items()}
-    assert abs(slopes["held"] - slopes["solved"]).max() > 1e-3
+    shift = (found["held"] - found["whole"]).detach()
+    assert shift[:, 1:].abs().sum() < 1e-7
+    assert (shift[:, 0].abs().max() < 1e-7) == (spec.kind == "variational")
+    whole, held = (locality.sensitivities(found[name][:, 0], positions) for name in locality.DENSITIES)
+    far = distances > 2 * potential.backbone.cutoff
+    assert np.abs(whole[far]).max() > 1e-4
+    assert np.abs(held[far]).max() < (0.1 if spec.kind == "response" else 1e-12) * np.abs(whole[far]).max()
 
 
 @pytest.mark.parametrize(("preset", "conducts"), [("les", False), ("qeq", True)])

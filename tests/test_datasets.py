@@ -15,7 +15,7 @@ from leyden.train.files import load
 from leyden.train.inspect import inspect
 
 DATASETS = Path(__file__).parents[1] / "datasets"
-FOLDERS = sorted(path.parent for path in DATASETS.glob("*/train.xyz"))
+FOLDERS = sorted(path.parent for path in DATASETS.rglob("train.xyz"))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)

@@ -20,7 +20,7 @@ from leyden.spec.presets import PRESETS
 from leyden.train.config import Config
 
 __all__ = [
-    "Job", "asked", "costs", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread",
+    "Job", "asked", "complete", "costs", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread",
     "write_frames",
 ]  # fmt: skip
 
@@ -28,12 +28,20 @@ matplotlib.use("agg")
 
 
 def asked(
-    description: str, name: str, epochs: int, quick: int, *paths: str, **choices: Iterable[str]
+    description: str,
+    name: str,
+    epochs: int,
+    quick: int,
+    *paths: str,
+    also: Mapping[str, Mapping] | None = None,
+    **choices: Iterable[str],
 ) -> argparse.Namespace:
-    """The command line of an experiment; with --quick one seed, `quick` epochs and a folder of its own, whose table is
-    not one of the results."""
+    """The command line of an experiment, `also` being options of its own, with what argparse takes of each; with
+    --quick one seed, `quick` epochs and a folder of its own, whose table is not one of the results."""
     parser = options(description, Path("runs/papers") / name, epochs, *paths, **choices)
     parser.add_argument("--quick", action="store_true", help="one seed and few epochs, to see that it runs")
+    for option, settings in (also or {}).items():
+        parser.add_argument(f"--{option}", **settings)
     given = parser.parse_args()
     absent = [str(vars(given)[place]) for place in paths if not vars(given)[place].exists()]
     if absent and not given.table:

@@ -9,9 +9,9 @@ where its Jacobian is small enough. Here, for atoms i and j of a chain of hydrog
 
     |dq_i / dr_j|, Frobenius norm over the directions of r_j, root mean square in bins of the distance,
 
-of the solved density, of the same where atoms feel the potential that they felt before anything moved (`held`), and of
-the density of atoms that feel none (`direct`). Features end at twice the cutoff, 9 Å. Beside them the spectral radius
-of the map whose fixed point the density is, where it has one. Runs of several machines make one table.
+of the density, and of the same where atoms feel the potential that they felt before anything moved, and exchange charge
+with a reservoir instead of with each other (`held`). Features end at twice the cutoff, 9 Å. Beside them the spectral
+radius of the map whose fixed point the density is, where it has one. Runs of several machines make one table.
 """
 
 import argparse
@@ -31,18 +31,20 @@ from matplotlib import pyplot
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leyden.charges.model import Cyclic, Solved
+from leyden.charges.model import Cyclic
+from leyden.charges.problem import Problem
 from leyden.coulomb import BoundCoulomb
 from leyden.density import GaussianBasis
 from leyden.neighbors import Graph, neighbor_list
 from leyden.potential import Potential
+from leyden.solve.constraint import Plane
 from leyden.storage import load
 from leyden.system import System
 
 NAME = "locality"
 MOLECULES, STEP = 16, 2.85
 """Of the chain, and from oxygen to oxygen, Å."""
-DENSITIES = ("solved", "held", "direct")
+DENSITIES = ("whole", "held")
 EDGES = np.array([0.5, 1.5, 2.5, 4, 6, 9, 12, 18, 26, 44])
 """Å."""
 
@@ -77,16 +79,30 @@ class Held(BoundCoulomb):
         return self.bound.project(basis, self.density, own).detach() - self.felt.repeat(1, basis.shells)
 
 
+class Reservoir(Problem):
+    """No structure has to have its total charge."""
+
+    @property
+    def plane(self) -> Plane:
+        """Every density."""
+        plane = super().plane
+        return replace(plane, held=torch.zeros_like(plane.held))
+
+
 def densities(potential: Potential, system: System) -> dict[str, Tensor]:
-    """Solved, held and direct, (N, dim), differentiable by positions; a model that solves nothing has the last one."""
+    """Whole and held, (N, dim), differentiable by positions.
+
+    The reservoir has the chemical potential of the charges, for those of least energy, which are the same for both;
+    others differ by what shifts them onto their total.
+    """
     graph, model = Graph.of(system, neighbor_list(system, potential.backbone.cutoff)), potential.charges
     problem = potential.problem(system, potential.features(graph), graph)
-    if not isinstance(model, Solved):
-        return {"direct": model.solve(problem).density}
-    solution = model.solve(problem).density
-    held = Held(problem.coulomb, solution.detach())
-    still = replace(problem, coulomb=held, external=problem.external.detach() + held.felt)
-    return {"solved": solution, "held": model.solve(still).density, "direct": model.direct(problem).density}
+    solution = model.solve(problem)
+    held = Held(problem.coulomb, solution.density.detach())
+    external = problem.external.detach() + held.felt
+    external[:, problem.plane.columns] -= solution.potential.nan_to_num()[system.index, None]
+    free = Reservoir(system, problem.features, graph, held, external, solving=problem.solving)
+    return {"whole": solution.density, "held": model.solve(free).density}
 
 
 def sensitivities(charges: Tensor, positions: Tensor) -> NDArray[np.float64]:
@@ -130,16 +146,17 @@ def table(results: list[dict]) -> list[str]:
         there = [r for r in results if r["preset"] == name]
         for density in [name for name in DENSITIES if name in there[0]]:
             cells = [name, density, str(len(there)), *(f"{1000 * value:.3g}" for value in mean(there, density))]
-            radius = [r["radius"] for r in there if "radius" in r and density == "solved"]
+            radius = [r["radius"] for r in there if "radius" in r and density == "whole"]
             rows.append([*cells, f"{np.mean(radius):.2f}" if radius else "-"])
     return [
         *heading("How far charges of water feel other atoms", f"`benchmarks/papers/{NAME}.py`", results),
         *grid(["model", "density", "seeds", *bins, "spectral radius"], rows),
         "",
         f"Root mean square of |dq_i / dr_j|, me/Å, of atoms at these distances in a chain of {MOLECULES} molecules, by"
-        " models of `water_densities.py`; held: of atoms that still feel the potential of the solved density as it was;"
-        " direct: of atoms that feel none. Charges that are shifted onto the total charge spread what one atom changes"
-        " over all others, at any distance: the same value in the last columns.",
+        " models of `water_densities.py`. Whole: of the charges of the model; what shifts them onto their total spreads"
+        " what one atom changes over all others. Held: of atoms that still feel the potential that they felt, and"
+        " exchange charge with a reservoir, not with each other; in `response`, where differences of potentials alone"
+        " move charge, their mean over the chain is left.",
     ]
 
 
@@ -149,7 +166,7 @@ def plot(results: list[dict], path: Path) -> None:
     middles = np.sqrt(EDGES[1:] * EDGES[:-1])
     for number, name in enumerate(dict.fromkeys(r["preset"] for r in results)):
         there = [r for r in results if r["preset"] == name]
-        for density, style in zip(DENSITIES, ("-o", "--^", ":s"), strict=True):
+        for density, style in zip(DENSITIES, ("-o", ":s"), strict=True):
             if density in there[0]:
                 axis.loglog(middles, 1000 * mean(there, density), style, color=f"C{number}", label=f"{name}, {density}")
     axis.axvline(9.0, color="0.8", lw=6, zorder=0, label="features end")

@@ -16,12 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from ase.io import read
-from experiment import Job, asked, experiment, grid, heading, models, numbers, spread
-from matplotlib import pyplot
-
-# isort: split
 from dipeptides import MOMENTS, published
+from experiment import Job, asked, experiment, grid, heading, models, numbers, spread
 from harness import figures
+from matplotlib import pyplot
 
 from leyden.spec import CartesianSpec
 from leyden.storage import load

@@ -35,6 +35,10 @@ class Experiment:
 
 EXPERIMENTS = (
     Experiment("random_charges", ("melts",)),
+    Experiment("known_charges", ("known_charges",)),
+    Experiment("charged_dimers", (), ("charged_dimers_lode",)),
+    Experiment("dipeptides", (), ("spice_dipeptides_polar",)),
+    Experiment("water_spectrum", (), ("water_rpbe_d3",)),
     Experiment("molten_salt", ("melts",)),
     Experiment("charged_molecules", ("charged_clusters",), ("hdnnp4g/carbon_chain_subset128.xyz",)),
     Experiment("gold_on_oxide", (), ("hdnnp4g",)),

@@ -64,6 +64,7 @@ MEASURED = {
     "quadrupole": (1, 3),
     "electrostatic_potential": (1000, 1),
 }
+DENSITY = {"density": (100, 2), "excess": (100, 3), "direct": (100, 2)}
 """Scale and digits of what is shown."""
 
 
@@ -125,14 +126,15 @@ def errors(found: Evaluation, chosen: np.ndarray) -> dict[str, float]:
 
 def table(results: list[dict], command: str) -> list[str]:
     """Mean and standard deviation over seeds; errors of up to four waters and of more."""
-    units = ["E, meV/atom", "F, meV/Å", "dipole, e Å", "quadrupole, e Å²", "potential, mV", "density, %", "direct, %"]
+    units = ["E, meV/atom", "F, meV/Å", "dipole, e Å", "quadrupole, e Å²", "potential, mV", "density, %"]
+    units += ["beyond its fit, %", "direct, %"]
     header = ["model", "trained on", "seeds", "minutes", "weights", *(f"{u}: n <= 4 / more" for u in units)]
     rows = []
     for name, trained in product(MODELS, LOSSES):
         there = [r for r in results if (r["preset"], r["trained"]) == (name, trained)]
         if there:
             cells = [name, trained, *costs(there)]
-            for key, (scale, digits) in (MEASURED | {"density": (100, 2), "direct": (100, 2)}).items():
+            for key, (scale, digits) in (MEASURED | DENSITY).items():
                 both = ([pooled(r, key, large) for r in there] for large in (False, True))
                 cells.append(" / ".join(spread(values, scale, digits) for values in both))
             rows.append(cells)
@@ -142,36 +144,47 @@ def table(results: list[dict], command: str) -> list[str]:
         *heading("Water clusters: energies, forces and electron densities", command, results),
         *grid(header, rows),
         "",
-        "RMSE; density: <drho|V|drho> over <rho|V|rho>, rho without free atoms, summed over structures, of which the"
-        f" best fit on the Gaussians of a model leaves {said}; direct: that of atoms which feel no potential, before"
-        " anything is solved. Trained on clusters of up to four molecules.",
+        "RMSE, trained on clusters of up to four molecules. Density: <drho|V|drho> over <rho|V|rho>, rho without free"
+        f" atoms, summed over structures, of which the best fit on the Gaussians of a model leaves {said} in larger"
+        " clusters; beyond its fit: the rest; direct: that of atoms which feel no potential, before anything is"
+        " solved.",
     ]
 
 
 def pooled(result: Mapping, key: str, large: bool) -> float:
     """Of clusters with more than four waters, or up to four: root mean square, of densities the mean."""
     chosen = [each for n, each in result["sizes"].items() if (int(n) > 4) == large]
-    counts, values = (np.array([each[name] for each in chosen]) for name in ("frames", key))
-    if key in ("density", "direct", "floor"):
-        return float(np.average(values, weights=counts))
-    return float(np.sqrt(np.average(values**2, weights=counts)))
+    counts = np.array([each["frames"] for each in chosen])
+    if key in MEASURED:
+        return float(np.sqrt(np.average([each[key] ** 2 for each in chosen], weights=counts)))
+    return float(np.average([value(each, key) for each in chosen], weights=counts))
+
+
+def value(size: Mapping[str, float], key: str) -> float:
+    """An error of clusters of one size; `excess` is that of the density without what the best fit leaves."""
+    return size["density"] - size["floor"] if key == "excess" else size[key]
 
 
 def plot(results: list[dict], path: Path) -> None:
     """Errors by the number of waters."""
-    shown = {"energy": ("energy, meV/atom", 1000), "dipole": ("dipole, e Å", 1), "density": ("density, %", 100)}
-    figure, axes = pyplot.subplots(1, len(shown), figsize=(11, 3.4), layout="constrained")
-    for axis, (key, (said, scale)) in zip(axes, shown.items(), strict=True):
+    shown = {
+        "energy": ("energy, meV/atom", 1000, "linear"),
+        "dipole": ("dipole, e Å", 1, "log"),
+        "excess": ("density, beyond its fit, %", 100, "log"),
+    }
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(11, 4), layout="constrained")
+    for axis, (key, (said, scale, form)) in zip(axes, shown.items(), strict=True):
         for number, (name, trained) in enumerate(product(MODELS, LOSSES)):
             rows = [r["sizes"] for r in results if (r["preset"], r["trained"]) == (name, trained)]
             if rows:
                 sizes = sorted(rows[0], key=int)
-                means = [scale * np.mean([row[n][key] for row in rows]) for n in sizes]
+                means = [scale * np.mean([value(row[n], key) for row in rows]) for n in sizes]
                 style = {"color": f"C{number // 2}", "ls": "-" if trained == "and densities" else ":", "marker": "."}
-                axis.semilogy([int(n) for n in sizes], means, label=f"{name}, {trained}", **style)
+                axis.plot([int(n) for n in sizes], means, label=f"{name}: {trained}", **style)
         axis.axvspan(0.5, 4.5, color="0.93")
-        axis.set(xlabel="molecules", ylabel=said)
-    axes[-1].legend(fontsize=6)
+        axis.set(xlabel="molecules (grey: as many as in training)", ylabel=said, yscale=form)
+        axis.yaxis.set_major_formatter("{x:g}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(MODELS), fontsize=8)
     figure.savefig(path, dpi=150)
 
 

@@ -1,10 +1,10 @@
 """Liquid water: infrared spectrum and static dielectric constant from dynamics with models of RPBE-D3 water.
 
-python benchmarks/water_spectrum.py PATH                        train, simulate, write table and picture
-python benchmarks/water_spectrum.py PATH --picoseconds 50       the same, going on where an earlier run stopped
-python benchmarks/water_spectrum.py PATH --table                table and picture of what is there, as often as wanted
+python benchmarks/papers/water_spectrum.py DATA                       train, simulate, write table and picture
+python benchmarks/papers/water_spectrum.py DATA --picoseconds 50      the same, going on where an earlier run stopped
+python benchmarks/papers/water_spectrum.py DATA --quick               one seed, a few epochs and steps
 
-PATH is the folder water_rpbe_d3; the models are those of water_box.py, one a seed. `leyden md` heats 64 molecules for
+DATA is the folder water_rpbe_d3; the models are those of water_box.py, one a seed. `leyden md` heats 64 molecules for
 2 ps and then records frames every 4 fs with a thermostat so weak that it leaves vibrations alone; Born charges of the
 model along them give
 
@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.io import read
-from harness import RESULTS, Job, numbers, run, write_table
+from experiment import Job, asked, numbers
+from harness import run, write_table
 from water_box import config, prepare
 from water_spectrum_report import EPS_INF, Found, numbers_of, plot, table
 
@@ -37,6 +38,7 @@ from leyden.storage import load
 from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 
+NAME = "water_spectrum"
 ATOMS, TIMESTEP, EVERY = 192, 0.5, 8
 TOGETHER = 400
 """Atoms whose Born charges are computed at a time; more take gigabytes."""
@@ -125,39 +127,48 @@ def collect(seed: int, folder: Path, files: dict[str, Path], resolution: float) 
     )  # fmt: skip
 
 
+def asked_for() -> argparse.Namespace:
+    """The command line; lengths in ps."""
+
+    def number(default: float, meaning: str) -> dict:
+        return {"type": float, "default": default, "help": meaning}
+
+    dynamics = {
+        "heating": number(2.0, "ps, Langevin dynamics that is not used"),
+        "picoseconds": number(20.0, "of each seed"),
+        "block": number(2.0, "ps, after which it is another seed's turn"),
+        "resolution": number(60.0, "of the spectrum, cm^-1"),
+        "heat-only": {"action": "store_true", "help": "train and heat"},
+    }
+    given = asked(__doc__, NAME, 60, 4, "data", also=dynamics)
+    if given.quick:
+        given.heating, given.picoseconds, given.resolution = 0.05, 0.25, 300.0
+    return given
+
+
 def main() -> None:
     """Lengthen all seeds in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--seed", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--heating", type=float, default=2.0, help="ps, Langevin dynamics that is not used")
-    parser.add_argument("--picoseconds", type=float, default=20.0, help="of each seed")
-    parser.add_argument("--block", type=float, default=2.0, help="ps, after which it is another seed's turn")
-    parser.add_argument("--resolution", type=float, default=60.0, help="of the spectrum, cm^-1")
-    parser.add_argument("--output", type=Path, default=Path("runs/water_spectrum"))
-    parser.add_argument("--heat-only", action="store_true", help="train and heat")
-    parser.add_argument("--table", action="store_true", help="write table and picture of what is there")
-    given = parser.parse_args()
-    files = prepare(given.path, given.output / "data")
-    if not given.table:
-        if given.heat_only:
-            return print(*(heated(seed, given, files) for seed in given.seed))
-        for picoseconds in np.arange(given.block, given.picoseconds + given.block, given.block):
-            for seed in given.seed:
-                lengthen(seed, given, heated(seed, given, files), min(float(picoseconds), given.picoseconds))
+    given = asked_for()
+    files = prepare(given.data, given.output / "data")
+    if given.heat_only:
+        return print(*(heated(seed, given, files) for seed in given.seed))
+    for picoseconds in [] if given.table else np.arange(given.block, given.picoseconds + given.block, given.block):
+        for seed in given.seed:
+            lengthen(seed, given, heated(seed, given, files), min(float(picoseconds), given.picoseconds))
     folders = {seed: given.output / f"seed{seed}" for seed in given.seed}
     found = [collect(n, f, files, given.resolution) for n, f in folders.items() if (f / "electrical.npz").exists()]
+    if not found:
+        raise SystemExit(f"{given.output}: expected finished dynamics, got none; run without --table.")
     longest = round(max(f.picoseconds for f in found))
     seeds = " ".join(str(f.seed) for f in found)
-    command = f"benchmarks/water_spectrum.py PATH --epochs {given.epochs} --seed {seeds} --picoseconds {longest:g}"
+    command = f"benchmarks/papers/{NAME}.py DATA --epochs {given.epochs} --seed {seeds} --picoseconds {longest:g}"
     dynamics = (
         f"300 K, {TIMESTEP} fs, float32; {given.heating:g} ps of Langevin dynamics that are not used, then a Bussi"
         f" thermostat of 1 ps, a frame every {TIMESTEP * EVERY:g} fs"
     )
     lines = table(found, command, dynamics, given.resolution)
-    print(write_table("water_spectrum", lines, [numbers_of(f) for f in found]))
-    plot(found, RESULTS / "water_spectrum.png")
+    print(write_table(NAME, lines, [numbers_of(f) for f in found], given.tables))
+    plot(found, given.tables / f"{NAME}.png")
 
 
 if __name__ == "__main__":

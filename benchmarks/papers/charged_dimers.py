@@ -1,8 +1,9 @@
 """Charged dimers of side-chain analogues: trained at 5-12 Å, tested at 12-15 Å, where only the Coulomb energy is left.
 
-python benchmarks/charged_dimers.py PATH
+python benchmarks/papers/charged_dimers.py DATA            DATA: folder charged_dimers_lode; all runs, table, picture
+python benchmarks/papers/charged_dimers.py DATA --quick    one seed of everything, a few epochs
 
-PATH is the folder charged_dimers_lode: six dimers (CC +1/-1, CA +1/0, PA, CP -1/0, PP, AA), ten training and three test
+DATA has six dimers (CC +1/-1, CA +1/0, PA, CP -1/0, PP, AA), ten training and three test
 frames each, HSE06 in a 30 Å box, treated as open. The header carries the charges of the two molecules, their sum is the
 total charge. To beat, published: force RMSE 6.9 meV/Å on the test frames (5.6 on the training frames). The energies of
 charged molecules contain an offset for each kind of dimer, so energies are compared after removing the mean error of
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.io import read, write
-from harness import RESULTS, Job, complete, heading, numbers, options, spread
+from experiment import Job, asked, experiment, heading, numbers, spread
 from matplotlib import pyplot
 
 from leyden.storage import load
@@ -24,6 +25,7 @@ from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 from leyden.train.metrics import Evaluation
 
+NAME = "charged_dimers"
 KINDS = (0, 2, 3, 4, 5, 6)
 PRESETS = ("short-range", "les", "les-multipole")
 ENDS = 12.0
@@ -154,19 +156,19 @@ def plot(results: list[dict], path: Path) -> None:
 
 
 def main() -> None:
-    """Run what is asked for and write the table from all finished runs."""
-    given = options(__doc__, Path("runs/charged_dimers"), 800, "path", preset=PRESETS).parse_args()
-    files = prepare(given.path, given.output / "data")
+    """Run what is asked for; table and picture from all finished runs."""
+    given = asked(__doc__, NAME, 800, 5, "data", preset=PRESETS)
+    files = {} if given.table else prepare(given.data, given.output / "data")
     jobs = [Job(name, seed, given.output / f"{name}-{seed}") for seed, name in product(given.seed, given.preset)]
-    results = complete(
-        "charged_dimers",
+    experiment(
+        NAME,
         given,
         jobs,
-        lambda job: config(job, files, given.epochs),
+        partial(config, files=files, epochs=given.epochs),
         lambda best, job: measure(best, files),
-        partial(table, command=f"`benchmarks/charged_dimers.py PATH --epochs {given.epochs}`"),
+        table,
+        plot,
     )
-    plot(results, RESULTS / "charged_dimers.png")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Controls with known answers from energies and forces only: charges of SPC/E water and of KF in it, induced dipoles of
 AMOEBA water.
 
-python benchmarks/known_charges_data.py DATA                  once, where openmm is installed: see there for the physics
-python benchmarks/known_charges.py DATA                       all runs, seed by seed, then the table
-python benchmarks/known_charges.py DATA --control spce-8-les-3.5-1 --seed 0      one run, resumable
-python benchmarks/known_charges.py DATA --table               the table from all runs that are finished
+python benchmarks/papers/known_charges.py DATA             DATA: folder of datasets/known_charges.py; all runs, table
+python benchmarks/papers/known_charges.py DATA --quick     one seed of everything, an epoch
 
 Cases are named by force field and number of molecules; box: periodic. A backbone of one layer sees no further than its
 cutoff: of the Coulomb energy it can take up as short-range energy what is within, and in structures no larger than the
@@ -23,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.data import atomic_numbers
-from harness import Job, complete, heading, numbers, options, spread
+from experiment import Job, asked, complete, heading, numbers, spread
 from scipy.stats import spearmanr
 
 from leyden.properties.identifiability import identifiability
@@ -33,11 +31,11 @@ from leyden.train.config import Config, DataSection, HardwareSection, OptimizerS
 from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 
+NAME = "known_charges"
 MOLECULES_A_STEP = 32
 CHANNELS = 16
 CUTOFFS = (3.5, 4.5, 6.0)
 """Å; Lennard-Jones forces beyond the first are below 6 meV/Å."""
-COMMAND = "benchmarks/known_charges.py"
 TRUE = {"O": -0.8476, "H": 0.4238, "K": 1.0, "F": -1.0}
 """e."""
 PUBLISHED = "0.04 to 0.5 e, the latter with a cutoff of 5.5 Å"
@@ -228,23 +226,23 @@ def verdict(results: list[dict]) -> list[str]:
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
     controls = {control.name: control for control in CHARGES + SALT + INDUCED}
-    given = options(__doc__, Path("runs/known_charges"), 150, "path", control=controls).parse_args()
+    given = asked(__doc__, NAME, 150, 1, "data", control=controls)
     jobs = [
         Job(controls[name].preset, seed, given.output / f"{name}-{seed}", {"control": name})
         for seed, name in product(given.seed, given.control)
     ]
 
-    def asked(job: Job) -> tuple[Control, Path]:
+    def case(job: Job) -> tuple[Control, Path]:
         control = controls[str(job.about["control"])]
-        return control, given.path / control.case
+        return control, given.data / control.case
 
     complete(
-        "known_charges",
+        NAME,
         given,
         jobs,
-        lambda job: config(job, *asked(job), given.epochs),
-        lambda best, job: measure(best, *asked(job)),
-        lambda results: table(results, f"`{COMMAND} DATA --epochs {results[0]['epochs']}`"),
+        lambda job: config(job, *case(job), given.epochs),
+        lambda best, job: measure(best, *case(job)),
+        partial(table, command=f"`benchmarks/papers/{NAME}.py DATA --epochs {given.epochs}`"),
     )
 
 

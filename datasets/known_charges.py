@@ -1,6 +1,6 @@
-"""Water and an electrolyte with known charges, and water with known induced dipoles, for known_charges.py.
+"""Water and an electrolyte with known charges, and water with known induced dipoles.
 
-python benchmarks/known_charges_data.py FOLDER      where openmm 8, ase and numpy are; five minutes, seeds fixed
+    python known_charges.py FOLDER      where openmm 8, ase and numpy are; ten minutes, seeds fixed, files there stay
 
 spce    charges O -0.8476, H +0.4238 e, Lennard-Jones on O, harmonic bonds and angle: spce.xml of OpenMM without its
         constraints. The Coulomb energy leaves out the pairs O-H and H-H within a molecule, all below 2 Å, and no

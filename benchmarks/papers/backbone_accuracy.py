@@ -1,9 +1,9 @@
 """The built-in backbone, MACE and NequIP on the same data: each alone and with latent charges, on energies and forces.
 
-python benchmarks/backbone_accuracy.py --backbone cartesian mace     in an environment with leyden[mace]
-python benchmarks/backbone_accuracy.py --backbone nequip             in one with leyden[nequip]
-python benchmarks/backbone_accuracy.py --set charged_dimers dipeptides --data PATH    published data
-python benchmarks/backbone_accuracy.py --table                       the tables of all finished runs, and no run
+python benchmarks/papers/backbone_accuracy.py --backbone cartesian mace     in an environment with leyden[mace]
+python benchmarks/papers/backbone_accuracy.py --backbone nequip             in one with leyden[nequip]
+python benchmarks/papers/backbone_accuracy.py --set charged_dimers dipeptides --data PATH    published data
+python benchmarks/papers/backbone_accuracy.py --table                       the tables of all finished runs, and no run
 
 Runs are resumable. The models are small and not tuned: the table says what charges add to a backbone, not which
 backbone is best. Learning rate, batches and losses are those of the preset for all.
@@ -93,7 +93,7 @@ def table(name: str, results: list[dict], epochs: int) -> list[str]:
         if there:
             rows.append([backbone, chosen, f"{there[0]['weights']:,}", *errors(there, far, moments)])
     return [
-        *heading(TITLES[name], f"`benchmarks/backbone_accuracy.py --set {name} --epochs {epochs}`", results),
+        *heading(TITLES[name], f"`benchmarks/papers/backbone_accuracy.py --set {name} --epochs {epochs}`", results),
         *grid(header, rows),
         "",
         "Test frames. The models are not tuned; R2 is the squared Pearson correlation.",

@@ -1,10 +1,10 @@
 """Born charges of other molecules, by models trained on energies and forces of dipeptides.
 
-python benchmarks/spice_bec.py PATH --models runs/dipeptides/response-0/best ...
+python benchmarks/papers/spice_bec.py PATH --models runs/dipeptides/response-0/best ...
 
 PATH is the folder spice_bec: seven files of one class of molecules each. Models are those of finished runs of
-benchmarks/dipeptides.py; rows of models that the table has and that are not given stay. Left out are frames with an
-element that the model does not know, and frames that it was trained on.
+dipeptides.py; rows of models that the table has and that are not given stay. Left out are frames with an element that
+the model does not know, and frames that it was trained on.
 
 References are density-functional ones: `bec` obeys the rotational sum rule with the file's `dipole` to 0.1 to 2 %, and
 the acoustic one only to 0.01 e and not isotropically, while a model of charges has sum_i Z*_i = Q 1 up to rounding.
@@ -143,7 +143,7 @@ def table(results: Sequence[dict]) -> list[str]:
     lines = [
         "# Born charges of other molecules, by models trained on dipeptides",
         "",
-        f"`benchmarks/spice_bec.py PATH --models FOLDER ...`; {results[0]['machine']}, 1 thread;"
+        f"`benchmarks/papers/spice_bec.py PATH --models FOLDER ...`; {results[0]['machine']}, 1 thread;"
         f" {max(r['date'] for r in results)}",
         "",
         "| class | model | seeds | epochs | frames | atoms | Born R2 | slope | MAE, e | RMSE, e |"

@@ -1,10 +1,10 @@
 """Polar dipeptides: trained on energies and forces only, judged on forces, moments and Born charges.
 
-python benchmarks/dipeptides.py PATH            short-range, les and response with three seeds
-python benchmarks/dipeptides.py PATH --preset les --seed 0     one run, resumable
-python benchmarks/dipeptides.py PATH --preset response --dipoles 50     with the dipoles of 50 training frames
+python benchmarks/papers/dipeptides.py DATA            four presets with three seeds
+python benchmarks/papers/dipeptides.py DATA --preset les-multipole --dipoles 50    with dipoles of 50 training frames
+python benchmarks/papers/dipeptides.py DATA --quick    one seed of everything, an epoch
 
-PATH is the folder spice_dipeptides_polar (train.xyz 495, val.xyz 55, test.xyz 50 frames of 42-51 atoms). To beat,
+DATA is the folder spice_dipeptides_polar (train.xyz 495, val.xyz 55, test.xyz 50 frames of 42-51 atoms). To beat,
 published: force RMSE 61 test / 53 val meV/Å (latent charges; 72 / 59 short-range), dipole R2 0.991, quadrupole 0.911,
 Born charges 0.952.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from harness import PUBLISHED_WIDTH, Job, complete, heading, numbers, options, spread
+from experiment import Job, asked, complete, heading, numbers, spread
+from harness import PUBLISHED_WIDTH
 
 from leyden.spec import CartesianSpec, LocalSpec, ModelSpec, ResponseSpec
 from leyden.spec.presets import PRESETS
@@ -27,10 +28,12 @@ from leyden.train.evaluate import evaluate
 from leyden.train.frames import frames_for
 from leyden.train.metrics import Parity
 
+NAME = "dipeptides"
 SHORT = CartesianSpec(layers=1)
 """A backbone that sees no further than its cutoff, so that charges have more to explain."""
+PRESENTED = ("short-range", "les", "les-multipole", "response")
 MODELS = {
-    **{name: PRESETS[name] for name in ("short-range", "les", "les-multipole", "response")},
+    **{name: PRESETS[name] for name in PRESENTED},
     "les-narrow": ModelSpec(charges=LocalSpec(width=PUBLISHED_WIDTH)),
     "les-multipole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, width=PUBLISHED_WIDTH)),
     "les-quadrupole-narrow": ModelSpec(charges=LocalSpec(dipoles=True, quadrupoles=True, width=PUBLISHED_WIDTH)),
@@ -113,7 +116,7 @@ def table(results: list[dict], theirs: dict[str, Parity]) -> list[str]:
     lines = [
         *heading(
             "Polar dipeptides, trained on energies and forces only, or with a few dipoles",
-            "`benchmarks/dipeptides.py PATH`, epochs as stated",
+            f"`benchmarks/papers/{NAME}.py DATA`, epochs as stated",
             results,
         ),
         "| model | seeds | epochs | minutes | E val / test, meV/atom | F val | F test, meV/Å |"
@@ -150,22 +153,21 @@ def table(results: list[dict], theirs: dict[str, Parity]) -> list[str]:
 
 def main() -> None:
     """Run what is asked for and write the table from all finished runs."""
-    parser = options(__doc__, Path("runs/dipeptides"), 100, "path", preset=MODELS)
-    parser.add_argument("--dipoles", type=int, default=0, help="training frames that keep their dipole")
-    parser.set_defaults(preset=["short-range", "les", "response"])
-    given = parser.parse_args()
+    chosen = {"nargs": "*", "choices": MODELS, "default": PRESENTED}
+    labels = {"type": int, "default": 0, "help": "training frames that keep their dipole"}
+    given = asked(__doc__, NAME, 100, 1, "data", also={"preset": chosen, "dipoles": labels})
     labelled = f"-dipoles{given.dipoles}" if given.dipoles else ""
     jobs = [
         Job(name, seed, given.output / f"{name}{labelled}-epochs{given.epochs}-{seed}", {"dipoles": given.dipoles})
         for seed, name in product(given.seed, given.preset)
     ]
     complete(
-        "dipeptides",
+        NAME,
         given,
         jobs,
-        partial(config, path=given.path, epochs=given.epochs, dipoles=given.dipoles),
-        lambda best, job: measure(best, given.path),
-        partial(table, theirs=published(given.path / "test.xyz")),
+        partial(config, path=given.data, epochs=given.epochs, dipoles=given.dipoles),
+        lambda best, job: measure(best, given.data),
+        partial(table, theirs=published(given.data / "test.xyz")),
     )
 
 
