@@ -38,7 +38,7 @@ PUBLISHED = {"forces": (3.7, 5.6), "charges": 3.0}
 """meV/Å and me."""
 
 
-def config(job: Job, data: Path, epochs: int) -> Config:
+def config(job: Job, data: Path, epochs: int, largest: int) -> Config:
     """As many steps for few frames as for many."""
     size, layers = int(str(job.about["frames"])), int(str(job.about["layers"]))
     backbone = CartesianSpec(cutoff=5.0, channels=16, layers=layers)
@@ -49,7 +49,7 @@ def config(job: Job, data: Path, epochs: int) -> Config:
             train=drawn(data / "train.xyz", size, job), validation=drawn(data / "val.xyz", CHOSEN_BY, job)
         ),
         model=models(backbone, job.preset)[job.preset],
-        optimizer=OptimizerSection(epochs=round(epochs * max(SIZES) / size), batch_size=1, warmup_steps=50),
+        optimizer=OptimizerSection(epochs=round(epochs * largest / size), batch_size=1, warmup_steps=50),
         hardware=HardwareSection(threads=1),
     )
 
@@ -127,16 +127,16 @@ def plot(results: list[dict], path: Path) -> None:
 def main() -> None:
     """Run what is asked for; table and picture from all finished runs."""
     given = asked(__doc__, NAME, PASSES, 1, "data", preset=PRESETS)
-    data = given.data / "gas"
+    data, sizes = given.data / "gas", SIZES[:2] if given.quick else SIZES
     jobs = [
         Job(preset, seed, given.output / f"{preset}-{layers}-{size}-{seed}", {"layers": layers, "frames": size})
-        for seed, size, layers, preset in product(given.seed, SIZES, LAYERS, given.preset)
+        for seed, size, layers, preset in product(given.seed, sizes, LAYERS, given.preset)
     ]
     experiment(
         NAME,
         given,
         jobs,
-        partial(config, data=data, epochs=given.epochs),
+        partial(config, data=data, epochs=given.epochs, largest=max(sizes)),
         lambda best, job: measure(best, data),
         table,
         plot,
