@@ -1,7 +1,7 @@
 """Oxygen vacancies of charge 0, +1 and +2 in quartz: which charge models tell charge states apart, and carry them over?
 
 python benchmarks/papers/silica_vacancies.py DATA             DATA: folder of datasets/silica_vacancies.py
-python benchmarks/papers/silica_vacancies.py DATA --quick     one seed of everything, a few epochs
+python benchmarks/papers/silica_vacancies.py DATA --quick     one seed and one set of charges, an epoch
 
 Baldwin et al. (arXiv:2603.14700) compare charge models on charged vacancies in SiO2. Here every model has the same
 backbone, which knows the total charge as well, but for those called unconditioned, in which only the charge model does.
@@ -154,11 +154,12 @@ def plot(results: list[dict], path: Path) -> None:
 def main() -> None:
     """Run what is asked for; table and picture from all finished runs."""
     given = asked(__doc__, NAME, 30, 1, "data", model=MODELS, trained=TRAINED)
+    sets = given.trained[:1] if given.quick else given.trained
     jobs = [
         Job(
             name, seed, given.output / f"{name.replace(', ', '-')}-{len(TRAINED[trained])}-{seed}", {"trained": trained}
         )
-        for seed, name, trained in product(given.seed, given.model, given.trained)
+        for seed, name, trained in product(given.seed, given.model, sets)
     ]
     experiment(
         NAME,
