@@ -1,6 +1,6 @@
 """Water and an electrolyte with known charges, and water with known induced dipoles.
 
-    python known_charges.py FOLDER      where openmm 8, ase and numpy are; ten minutes, seeds fixed, files there stay
+    python known_charges.py FOLDER      where openmm 8, ase and numpy are; six minutes, seeds fixed, files there stay
 
 spce    charges O -0.8476, H +0.4238 e, Lennard-Jones on O, harmonic bonds and angle: spce.xml of OpenMM without its
         constraints. The Coulomb energy leaves out the pairs O-H and H-H within a molecule, all below 2 Å, and no

@@ -12,6 +12,7 @@ from ase.build import fcc100
 
 from leyden.backbones.cartesian import Cartesian
 from leyden.baseline import Baseline
+from leyden.charges.problem import Problem
 from leyden.potential import Potential
 from leyden.spec import LocalSpec, ResponseSpec, VariationalSpec
 from leyden.spec.charges.base import ChargeSpec
@@ -67,8 +68,15 @@ def test_held_potential(spec: ChargeSpec, monkeypatch: pytest.MonkeyPatch) -> No
     assert shift[:, 1:].abs().sum() < 1e-7
     assert (shift[:, 0].abs().max() < 1e-7) == (spec.kind == "variational")
     whole, held = (locality.sensitivities(found[name][:, 0], positions) for name in locality.DENSITIES)
+    with potential.asked(direct=spec.kind != "local"):
+        direct = potential(system).density.detach()
+    assert ((direct - found["whole"].detach()).abs().max() > 1e-3) == (spec.kind != "local")
+    monkeypatch.setattr(locality, "Reservoir", Problem)
+    closed = locality.densities(potential, system)
+    assert (closed["held"] - closed["whole"]).abs().max() < 1e-7
     far = distances > 2 * potential.backbone.cutoff
     assert np.abs(whole[far]).max() > 1e-4
+    assert np.abs(held - whole).max() > 1e-3
     assert np.abs(held[far]).max() < (0.1 if spec.kind == "response" else 1e-12) * np.abs(whole[far]).max()
 
 

@@ -3,11 +3,10 @@
 python benchmarks/papers/charged_dimers.py DATA            DATA: folder charged_dimers_lode; all runs, table, picture
 python benchmarks/papers/charged_dimers.py DATA --quick    one seed of everything, a few epochs
 
-DATA has six dimers (CC +1/-1, CA +1/0, PA, CP -1/0, PP, AA), ten training and three test
-frames each, HSE06 in a 30 Å box, treated as open. The header carries the charges of the two molecules, their sum is the
-total charge. To beat, published: force RMSE 6.9 meV/Å on the test frames (5.6 on the training frames). The energies of
-charged molecules contain an offset for each kind of dimer, so energies are compared after removing the mean error of
-each kind.
+DATA has six dimers (CC +1/-1, CA +1/0, PA, CP -1/0, PP, AA), ten training and three test frames each, HSE06 in a 30 Å
+box, treated as open. The header carries the charges of the two molecules, their sum is the total charge. To beat,
+published: force RMSE 6.9 meV/Å on the test frames (5.6 on the training frames). The energies of charged molecules
+contain an offset for each kind of dimer, so energies are compared after removing the mean error of each kind.
 """
 
 from functools import partial

@@ -242,7 +242,7 @@ def main() -> None:
         jobs,
         lambda job: config(job, *case(job), given.epochs),
         lambda best, job: measure(best, *case(job)),
-        partial(table, command=f"`benchmarks/papers/{NAME}.py DATA --epochs {given.epochs}`"),
+        lambda results: table(results, f"`benchmarks/papers/{NAME}.py DATA --epochs {results[0]['epochs']}`"),
     )
 
 

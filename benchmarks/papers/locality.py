@@ -144,7 +144,7 @@ def table(results: list[dict]) -> list[str]:
     rows = []
     for name in dict.fromkeys(r["preset"] for r in results):
         there = [r for r in results if r["preset"] == name]
-        for density in [name for name in DENSITIES if name in there[0]]:
+        for density in DENSITIES:
             cells = [name, density, str(len(there)), *(f"{1000 * value:.3g}" for value in mean(there, density))]
             radius = [r["radius"] for r in there if "radius" in r and density == "whole"]
             rows.append([*cells, f"{np.mean(radius):.2f}" if radius else "-"])
@@ -167,8 +167,7 @@ def plot(results: list[dict], path: Path) -> None:
     for number, name in enumerate(dict.fromkeys(r["preset"] for r in results)):
         there = [r for r in results if r["preset"] == name]
         for density, style in zip(DENSITIES, ("-o", ":s"), strict=True):
-            if density in there[0]:
-                axis.loglog(middles, 1000 * mean(there, density), style, color=f"C{number}", label=f"{name}, {density}")
+            axis.loglog(middles, 1000 * mean(there, density), style, color=f"C{number}", label=f"{name}, {density}")
     axis.axvline(9.0, color="0.8", lw=6, zorder=0, label="features end")
     axis.set(xlabel="distance, Å", ylabel="|dq_i / dr_j|, me/Å")
     axis.legend(fontsize=8)

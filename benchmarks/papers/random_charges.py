@@ -1,7 +1,7 @@
 """Ions whose charges nobody tells: does a model trained on energies and forces find +1 and -1, and from how few frames?
 
 python benchmarks/papers/random_charges.py DATA             DATA: folder of datasets/melts.py; all runs, table, picture
-python benchmarks/papers/random_charges.py DATA --quick     one seed of everything, a few epochs
+python benchmarks/papers/random_charges.py DATA --quick     one seed, few frames, a few epochs
 
 Kim and Cheng (arXiv:2408.15165) fitted ions of charge +-1 e in a box with latent charges: charges within 0.003 e and
 forces within 3.7 to 5.6 meV/Å, where a short-range model matches the forces only with a layer of message passing and

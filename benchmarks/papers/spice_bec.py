@@ -1,6 +1,6 @@
 """Born charges of other molecules, by models trained on energies and forces of dipeptides.
 
-python benchmarks/papers/spice_bec.py PATH --models runs/dipeptides/response-0/best ...
+python benchmarks/papers/spice_bec.py PATH --models runs/papers/dipeptides/response-epochs100-0/best ...
 
 PATH is the folder spice_bec: seven files of one class of molecules each. Models are those of finished runs of
 dipeptides.py; rows of models that the table has and that are not given stay. Left out are frames with an element that

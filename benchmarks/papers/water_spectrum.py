@@ -150,11 +150,12 @@ def main() -> None:
     """Lengthen all seeds in turn."""
     given = asked_for()
     files = prepare(given.data, given.output / "data")
-    if given.heat_only:
-        return print(*(heated(seed, given, files) for seed in given.seed))
-    for picoseconds in [] if given.table else np.arange(given.block, given.picoseconds + given.block, given.block):
-        for seed in given.seed:
-            lengthen(seed, given, heated(seed, given, files), min(float(picoseconds), given.picoseconds))
+    if not given.table:
+        if given.heat_only:
+            return print(*(heated(seed, given, files) for seed in given.seed))
+        for picoseconds in np.arange(given.block, given.picoseconds + given.block, given.block):
+            for seed in given.seed:
+                lengthen(seed, given, heated(seed, given, files), min(float(picoseconds), given.picoseconds))
     folders = {seed: given.output / f"seed{seed}" for seed in given.seed}
     found = [collect(n, f, files, given.resolution) for n, f in folders.items() if (f / "electrical.npz").exists()]
     if not found:
