@@ -3,7 +3,7 @@
 # make test-mace     tests of the extra mace, in an environment of its own
 # make test-nequip   tests of the extra nequip, likewise, and of the backbone of docs/add_a_backbone.md
 # make data          the melts of datasets/melts.py in the folder DATA, a quarter of an hour
-# make papers        experiments of the papers, with data of datasets/, and of the folders DATA and PUBLISHED
+# make papers        experiments of the papers, JOBS at a time, with data of datasets/, and of the folders DATA and PUBLISHED
 # make papers-quick  the same with one seed and few epochs, to see that they run
 
 PYTHON ?= python3
@@ -13,6 +13,7 @@ WITH_nequip := sevenn
 FOLDERS := src tests benchmarks examples datasets
 DATA ?= runs/data
 PUBLISHED ?= runs/published
+JOBS ?= 2
 
 .PHONY: demo test test-core test-mace test-nequip fast data papers papers-quick clean
 demo: .venv/ready
@@ -41,10 +42,10 @@ data: .venv-data/ready
 	.venv-data/bin/python datasets/melts.py $(DATA)/melts
 
 papers: .venv/ready
-	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED)
+	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED) --jobs $(JOBS)
 
 papers-quick: .venv/ready
-	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED) --quick
+	$(BIN)/python benchmarks/papers/run_all.py $(DATA) $(PUBLISHED) --jobs $(JOBS) --quick
 
 clean:
 	rm -rf .venv .venv-data .venv-mace .venv-nequip runs

@@ -1,6 +1,7 @@
 """Water on aluminium, and a film of water, in fields and with charge: a conductor and an insulator from one method.
 
     python metal_water.py FOLDER       where cp2k.psmp is on the path; three core-hours, seeds fixed, frames there stay
+    python metal_water.py FOLDER --parts train       some files alone, while another core makes the others
 
 metal   three layers of Al(100), 3 x 3 atoms each, and one to four waters on top: neutral, and with charges of -1 and
         +1 e and fields of -0.2 and +0.2 V/Å along the normal, which is z (in training and validation two of these)
@@ -176,9 +177,13 @@ def main() -> None:
     """Write or lengthen all files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder.resolve()
+    parser.add_argument("--parts", nargs="+", choices=GEOMETRIES, default=list(GEOMETRIES), help="files to make")
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     for number, part in enumerate(GEOMETRIES):
+        if part not in arguments.parts:
+            continue
         path = folder / f"{part}.xyz"
         done = len(read(path, ":")) if path.exists() else 0
         for n, (kind, atoms, states) in enumerate(geometries(part, SEED + number)):

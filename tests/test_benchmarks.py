@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -51,6 +52,35 @@ def test_tables_keep_earlier_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = harness.gathered(tmp_path, tmp_path / "table.json")
     assert [(r["run"], r["rmse"]) for r in found] == [("les-0", 1.0), ("les-1", 4.0), ("les-2", 5.0)]
     assert [r["run"] for r in harness.gathered(tmp_path, tmp_path / "absent.json")] == ["les-1", "les-2"]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_run_all(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    """One that works, one that fails, one without data, and those that read runs of these."""
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS / "papers"), *sys.path])
+    monkeypatch.chdir(tmp_path)
+    all_of = importlib.import_module("run_all")
+    monkeypatch.setattr(all_of, "HERE", tmp_path)
+    (tmp_path / "made").mkdir()
+    (tmp_path / "works.py").write_text("import sys; print(*sys.argv[1:])")
+    (tmp_path / "breaks.py").write_text("raise SystemExit('no good')")
+    (tmp_path / "reads.py").write_text("print('read')")
+    names = [("works", ("made",)), ("breaks", ()), ("lacks", ("absent",))]
+    later = [all_of.Experiment(f"after_{name}", after=name) for name in ("breaks", "lacks")]
+    later.append(all_of.Experiment("reads", after="works"))
+    monkeypatch.setattr(all_of, "EXPERIMENTS", [*(all_of.Experiment(name, made) for name, made in names), *later])
+    monkeypatch.setattr(sys, "argv", ["run_all.py", str(tmp_path), str(tmp_path), "--quick", "--jobs", str(jobs)])
+    with pytest.raises(SystemExit, match=r"failed: breaks$"):
+        all_of.main()
+    said = "".join(capfd.readouterr())
+    assert all(f"{name}: done" in said for name in ("works", "reads"))
+    assert "breaks: failed" in said
+    for name, lacks in (("lacks", "absent"), ("after_breaks", "run of breaks"), ("after_lacks", "run of lacks")):
+        assert re.search(rf"^{name}: left out, as there is no \S*{lacks}$", said, re.MULTILINE), name
+    printed = said if jobs == 1 else "".join(path.read_text() for path in sorted(tmp_path.glob("runs/papers/*.log")))
+    assert f"{tmp_path / 'made'} --quick" in printed
+    assert "no good" in printed
+    assert ("no good" in said) == (jobs == 1)
 
 
 @pytest.mark.parametrize(

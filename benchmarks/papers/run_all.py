@@ -1,21 +1,28 @@
-"""All experiments of this folder, one after the other.
+"""All experiments of this folder.
 
-python benchmarks/papers/run_all.py DATA PUBLISHED             tables and pictures in ../results; days on two cores
+python benchmarks/papers/run_all.py DATA PUBLISHED             tables and pictures in ../results; days
 python benchmarks/papers/run_all.py DATA PUBLISHED --quick     each with one seed and few epochs, to see that it runs
+python benchmarks/papers/run_all.py DATA PUBLISHED --jobs 2    two at a time, which print to files of `LOGS`
 
 DATA has folders that generators of datasets/ made (melts, ...), before those that lie there; PUBLISHED those of
 published sets (hdnnp4g, tio2_water, ...). An experiment whose data are not there is named and left out.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
 DATASETS = HERE.parents[1] / "datasets"
+LOGS = Path("runs/papers")
 
 
 @dataclass(frozen=True)
@@ -51,30 +58,51 @@ EXPERIMENTS = (
 )
 
 
+def run(experiment: Experiment, given: argparse.Namespace, before: Mapping[str, str]) -> str:
+    """Run a script and say how long it took, or why it is left out; returns how it ended: done, failed, left out.
+
+    before: the same of experiments that ended before.
+    """
+    folders = experiment.folders(given.data, given.published)
+    missing = [str(folder) for folder in folders if not folder.exists()]
+    if experiment.after and before[experiment.after] != "done":
+        missing.append(f"run of {experiment.after}")
+    if missing:
+        print(f"{experiment.name}: left out, as there is no {', '.join(missing)}", flush=True)
+        return "left out"
+    started = time.monotonic()
+    command = [sys.executable, str(HERE / f"{experiment.name}.py"), *map(str, folders)]
+    log = LOGS / f"{experiment.name}.log" if given.jobs > 1 else None
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        print(f"{experiment.name}: begins, and prints to {log}", flush=True)
+    with log.open("w") if log else nullcontext() as stream:
+        ended = subprocess.run(
+            [*command, *(["--quick"] if given.quick else [])],
+            stdout=stream,
+            stderr=stream,
+            env=os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // given.jobs))},
+        )
+    outcome = "failed" if ended.returncode else "done"
+    print(f"{experiment.name}: {outcome}, {(time.monotonic() - started) / 60:.1f} minutes", flush=True)
+    return outcome
+
+
 def main() -> None:
-    """Run those whose data are there, and say how long each took; the exit status is 1 if one failed."""
+    """Run those whose data are there; the exit status is 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("published", type=Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
     given = parser.parse_args()
-    failed: list[str] = []
-    left_out: list[str] = []
-    for experiment in EXPERIMENTS:
-        folders = experiment.folders(given.data, given.published)
-        missing = [str(folder) for folder in folders if not folder.exists()]
-        if experiment.after in (*left_out, *failed):
-            missing.append(f"run of {experiment.after}")
-        if missing:
-            left_out.append(experiment.name)
-            print(f"{experiment.name}: left out, as there is no {', '.join(missing)}", flush=True)
-            continue
-        started = time.monotonic()
-        command = [sys.executable, str(HERE / f"{experiment.name}.py"), *map(str, folders)]
-        status = subprocess.run([*command, *(["--quick"] if given.quick else [])]).returncode
-        if status:
-            failed.append(experiment.name)
-        print(f"{experiment.name}: {(time.monotonic() - started) / 60:.1f} minutes", flush=True)
+    ended: dict[str, str] = {}
+    for later in (False, True):
+        these = [experiment for experiment in EXPERIMENTS if bool(experiment.after) == later]
+        with ThreadPoolExecutor(given.jobs) as pool:
+            outcomes = pool.map(partial(run, given=given, before=dict(ended)), these)
+            ended |= {experiment.name: outcome for experiment, outcome in zip(these, outcomes, strict=True)}
+    failed = [name for name, outcome in ended.items() if outcome == "failed"]
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 
