@@ -95,7 +95,8 @@ def table(results: list[dict], command: str) -> list[str]:
         "",
         "Image plane: beyond the outermost layers of metal, mean of both sides, one of which has water. Field left: of"
         " the field that acts from outside, between the outermost layers of metal, or oxygens of the film; none in a"
-        " conductor. Charge induced: on the upper half, of that on an ideal conductor.",
+        " conductor. Charge induced: on the upper half, of that on an ideal conductor, whose eta is negative"
+        " (slab_in_field.py).",
     ]
 
 

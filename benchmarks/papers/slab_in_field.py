@@ -3,13 +3,15 @@
 From the energies E(Q, F) of the same atoms, of the reference and of a model,
 
     alpha = -(E(0, F) + E(0, -F) - 2 E(0, 0)) / F^2            polarizability along z
-    eta   = E(1, 0) + E(-1, 0) - 2 E(0, 0)                     hardness, whose inverse is a capacity
+    eta   = E(1, 0) + E(-1, 0) - 2 E(0, 0)                     hardness
     chi   = (E(-1, 0) - E(1, 0)) / 2                           minus the chemical potential of electrons
     image = (alpha / (eps_0 A) - d) / 2                        image planes beyond outermost layers, on average
 
 A: area of the cell, d: distance of the outermost layers of metal. An ideal conductor between image planes at distance L
-has alpha = eps_0 A L and charges +- eps_0 A F on both halves: `induced` is what a model has of it. From its density
-comes the potential that a field leaves between the outermost layers of a slab as well.
+has alpha = eps_0 A L and charges +- eps_0 A F on both halves: `induced` is what a model has of it. Its eta is
+-L / (4 eps_0 A), negative because a charged sheet, whose field never ends, has no energy in slab boundaries: half of
+the charge on either plane has less. From the density of a model comes the potential that a field leaves between the
+outermost layers of a slab as well.
 """
 
 import math
