@@ -1,6 +1,6 @@
 """Water on aluminium, and a film of water, in fields and with charge: a conductor and an insulator from one method.
 
-    python metal_water.py FOLDER       where cp2k.psmp is on the path; three core-hours, seeds fixed, frames there stay
+    python metal_water.py FOLDER       where cp2k.psmp is on the path; some 3.5 core-hours, frames there stay
     python metal_water.py FOLDER --parts train       some files alone, while another core makes the others
 
 metal   three layers of Al(100), 3 x 3 atoms each, and one to four waters on top: neutral, and with charges of -1 and
