@@ -31,7 +31,22 @@ MODELS = models(
     "les", "split", "qeq", "polarizable", "response", "variational",
     formal={1: 1.0, 8: -2.0, 13: 0.0},
 )  # fmt: skip
+PARTS = ("test", "large")
 KINDS = ("metal", "film")
+Answer = tuple[str, str, str, int]
+"""Its title, the kind of slab, its name in `answers`, and digits in a table."""
+ANSWERS: tuple[Answer, ...] = (
+    ("alpha of metal, e Å²/V", "metal", "alpha", 2),
+    ("alpha of film", "film", "alpha", 2),
+    ("image plane, Å", "metal", "image", 2),
+    ("eta, V/e", "metal", "eta", 2),
+    ("chi, V", "metal", "chi", 2),
+    ("field left in metal", "metal", "left", 3),
+    ("in film", "film", "left", 3),
+    ("charge induced in metal", "metal", "induced", 3),
+    ("in film", "film", "induced", 3),
+)
+LARGER = tuple(answer for answer in ANSWERS if answer[1] == "metal")
 
 
 def config(job: Job, data: Path, epochs: int) -> Config:
@@ -49,86 +64,102 @@ def config(job: Job, data: Path, epochs: int) -> Config:
 def measure(best: Path, data: Path) -> dict:
     """Errors by kind of frame, and the answers of every geometry to charge and field."""
     potential, exact = load(best), load(best, torch.float64)
-    out: dict = {"weights": sum(weight.numel() for weight in potential.parameters())}
-    for part in ("test", "large"):
+    out: dict = {"weights": sum(weight.numel() for weight in potential.parameters()), "errors": {}, "answers": {}}
+    for part in PARTS:
         path = data / f"{part}.xyz"
         found = evaluate(potential, frames_for(potential, path).frames, 1)
-        out[part] = {}
         kinds = np.array([kind(atoms.info) for atoms in read(path, ":")])
-        for name in np.unique(kinds):
-            out[part][str(name)] = {
-                what: of_frames(found.parities[what], kinds == name).rmse for what in ("energy", "forces")
-            }
-    out["answers"] = [answers(exact, states) for states in by_geometry(data / "test.xyz").values()]
+        out["errors"][part] = {
+            str(name): {what: of_frames(found.parities[what], kinds == name).rmse for what in ("energy", "forces")}
+            for name in np.unique(kinds)
+        }
+        out["answers"][part] = [answers(exact, states) for states in by_geometry(path).values()]
     return out
 
 
 def kind(info: Mapping) -> str:
     """Film or metal, and what acts on it."""
-    charge, field = state(info)
-    return info["config_type"] + (f", q={charge:+d}" if charge else ", field" if field else "")
+    acting = acts(*state(info))
+    return info["config_type"] + (f", {acting}" if acting else "")
+
+
+def acts(charge: int, field: float) -> str:
+    """What acts on a slab."""
+    return f"q={charge:+d}" if charge else "field" if field else ""
 
 
 def table(results: list[dict], command: str) -> list[str]:
     """Mean and standard deviation over seeds: errors, and answers to charge and field."""
     there = {name: rows for name in MODELS if (rows := [r for r in results if r["preset"] == name])}
-    small, large = (kinds(results, part) for part in ("test", "large"))
-    found = {part: errors(there, names, part) for part, names in (("test", small), ("large", large))}
-    asked_of = ["alpha of metal, e Å²/V", "alpha of film", "image plane, Å", "eta, V/e", "chi, V"]
-    asked_of += [f"{what} {of}" for what in ("field left", "charge induced") for of in ("in metal", "in film")]
-    reference = ["reference", *answered([results[0]], "reference"), *["-"] * 4]
+    kinds = sorted({name for r in results for name in r["errors"]["test"]})
+    acting = sorted({acts(*what) for r in results for a in r["answers"]["large"] for *what, _ in a["missed"]})
+    first = results[:1]
     return [
         *heading("Water on aluminium, and a film of water", command, results),
         *grid(
-            ["model", "seeds", "minutes", "weights", *small],
-            [[name, *costs(there[name]), *cells] for name, cells in found["test"].items()],
+            ["model", "seeds", "minutes", "weights", *kinds],
+            [[name, *costs(rows), *(error(rows, "test", k) for k in kinds)] for name, rows in there.items()],
         ),
         "",
-        "RMSE of energies, meV/atom, and forces, meV/Å, by what acts on the slab. In a larger cell, of 4 x 4 x 4 atoms"
-        " of metal, which were in no training, nor was the charge +2:",
+        "RMSE of energies, meV/atom, and forces, meV/Å, by what acts on the slab. Answers, means over test geometries"
+        " and spread over seeds:",
         "",
-        *grid(["model", *large], [[name, *cells] for name, cells in found["large"].items()]),
-        "",
-        "Answers, means over test geometries and spread over seeds:",
-        "",
-        *grid(["", *asked_of], [reference, *([name, *answered(rows)] for name, rows in there.items())]),
+        *grid(
+            ["", *(title for title, *_ in ANSWERS)],
+            [
+                ["reference", *answered(first, "test", ANSWERS, "reference")],
+                *([name, *answered(rows, "test", ANSWERS)] for name, rows in there.items()),
+            ],
+        ),
         "",
         "Image plane: beyond the outermost layers of metal, mean of both sides, one of which has water. Field left: of"
         " the field that acts from outside, between the outermost layers of metal, or oxygens of the film; none in a"
         " conductor. Charge induced: on the upper half, of that on an ideal conductor, whose eta is negative"
-        " (slab_in_field.py).",
+        " (slab_in_field.py). In a larger cell, of 4 x 4 x 4 atoms of metal, which were in no training, nor was the"
+        " charge +2:",
+        "",
+        *grid(
+            ["", "metal", *(f"added by {name}, meV" for name in acting), *(title for title, *_ in LARGER)],
+            [
+                ["reference", *["-"] * (1 + len(acting)), *answered(first, "large", LARGER, "reference")],
+                *(
+                    [
+                        name,
+                        error(rows, "large", "metal"),
+                        *(missed(rows, what) for what in acting),
+                        *answered(rows, "large", LARGER),
+                    ]
+                    for name, rows in there.items()
+                ),
+            ],
+        ),
+        "",
+        "Added: RMSE of what field or charge add to the energy of a whole slab. Energies and forces themselves differ"
+        " in the reference too: at the Gamma point, a cell of another size is another sample of the Brillouin zone.",
     ]
 
 
-def kinds(results: Sequence[Mapping], part: str) -> list[str]:
-    """Of frames in a file."""
-    return sorted({name for r in results for name in r[part]})
+def error(results: Sequence[Mapping], part: str, name: str) -> str:
+    """Energies and forces of a kind of frames, as a cell."""
+    energies, forces = ([r["errors"][part][name][what] for r in results] for what in ("energy", "forces"))
+    return f"{spread(energies, 1000, 1)} / {spread(forces, 1000, 0)}"
 
 
-def errors(there: Mapping[str, list[dict]], names: Sequence[str], part: str) -> dict[str, list[str]]:
-    """Cells of energies and forces of every model, for kinds of frames of these names."""
-    out = {}
-    for model, found in there.items():
-        pairs = ([[r[part][name][what] for r in found] for what in ("energy", "forces")] for name in names)
-        out[model] = [f"{spread(energies, 1000, 1)} / {spread(forces, 1000, 0)}" for energies, forces in pairs]
-    return out
+def missed(results: Sequence[Mapping], what: str) -> str:
+    """RMSE of what a charge or a field adds to energies in the larger cell, meV, as a cell."""
+    by = [[e for a in r["answers"]["large"] for *acting, e in a["missed"] if acts(*acting) == what] for r in results]
+    return spread([np.sqrt(np.mean(np.square(each))) for each in by], 1000, 0)
 
 
-def answered(results: Sequence[Mapping], whose: str = "model") -> list[str]:
-    """alpha of metal and film, image, eta, chi, and field left and charge induced in both, as cells."""
-
-    def cell(which: str, value: str, digits: int) -> str:
-        values = [
-            np.mean([a[whose][value] if value in a[whose] else a[value] for a in r["answers"] if a["kind"] == which])
-            for r in results
-        ]
-        return spread(values, 1, digits)
-
-    cells = [cell(which, "alpha", 2) for which in KINDS]
-    cells += [cell("metal", value, 2) for value in ("image", "eta", "chi")]
-    if whose == "reference":
-        return cells
-    return cells + [cell(which, value, 3) for value in ("left", "induced") for which in KINDS]
+def answered(results: Sequence[Mapping], part: str, which: Sequence[Answer], whose: str = "model") -> list[str]:
+    """Answers, means over geometries and spread over seeds, as cells."""
+    cells = []
+    for _, of, value, digits in which:
+        geometries = [[a | a[whose] for a in r["answers"][part] if a["kind"] == of] for r in results]
+        known = whose == "model" or value in geometries[0][0][whose]
+        means = [np.mean([a[value] for a in each]) for each in geometries]
+        cells.append(spread(means, 1, digits) if known else "-")
+    return cells
 
 
 def plot(results: list[dict], path: Path) -> None:
@@ -138,7 +169,7 @@ def plot(results: list[dict], path: Path) -> None:
         for number, name in enumerate(MODELS):
             there = next((r for r in results if r["preset"] == name), None)
             if there is not None:
-                profile = next(a["profile"] for a in there["answers"] if a["kind"] == which)
+                profile = next(a["profile"] for a in there["answers"]["test"] if a["kind"] == which)
                 axis.plot(profile["z"], profile["potential"], color=f"C{number}", label=name)
         z = np.array(profile["z"])
         axis.plot(z, -FIELD * (z - z.mean()), "k:", label="applied")

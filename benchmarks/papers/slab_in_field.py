@@ -53,7 +53,10 @@ def by_geometry(path: Path) -> dict[str, dict[State, Atoms]]:
 
 
 def answers(potential: Potential, frames: Mapping[State, Atoms]) -> dict:
-    """Of one geometry: what charge and field do to the energy, reference and model, and to the potential along z."""
+    """Of one geometry: what charge and field do to the energy, reference and model, and to the potential along z.
+
+    missed: charge, field, and by how much (eV) a model misses what they add to the energy.
+    """
     systems = {key: System.from_ase(atoms) for key, atoms in frames.items()}
     outputs = {key: potential(system) for key, system in systems.items()}
     energies = {key: output.energy.item() for key, output in outputs.items()}
@@ -62,6 +65,8 @@ def answers(potential: Potential, frames: Mapping[State, Atoms]) -> dict:
     edges, area = layers(bare), bare.cell.volume / bare.cell.lengths()[2]
     out: dict = {"kind": bare.info["config_type"]}
     out["reference"], out["model"] = (derived(each, edges[1] - edges[0], area) for each in (reference, energies))
+    off = {key: energies[key] - reference[key] for key in frames}
+    out["missed"] = [(*key, off[key] - off[NEUTRAL]) for key in frames if key != NEUTRAL]
     upper = torch.as_tensor(bare.positions[:, 2] > np.mean(edges))
     moved = (outputs[0, FIELD].charges - outputs[NEUTRAL].charges)[upper].sum()
     out["induced"] = float(moved.detach()) / (FIELD * area * EPSILON)
