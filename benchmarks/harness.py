@@ -184,7 +184,7 @@ def of_frames(parity: Parity, chosen: NDArray[np.bool_]) -> Parity:
 def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:
     """Mean and standard deviation over seeds."""
     v = np.array(values) * scale
-    return f"{v.mean():.{digits}f} ± {v.std(ddof=1):.{digits}f}" if len(v) > 1 else f"{v.mean():.{digits}f}"
+    return f"{v.mean():z.{digits}f} ± {v.std(ddof=1):.{digits}f}" if len(v) > 1 else f"{v.mean():z.{digits}f}"
 
 
 def write_table(name: str, lines: Sequence[str], results: Sequence[dict], tables: Path = RESULTS) -> Path:
