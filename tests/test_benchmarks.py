@@ -81,6 +81,10 @@ def test_run_all(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert f"{tmp_path / 'made'} --quick" in printed
     assert "no good" in printed
     assert ("no good" in said) == (jobs == 1)
+    monkeypatch.setattr(sys, "argv", ["run_all.py", str(tmp_path), str(tmp_path), "--jobs", "0"])
+    with pytest.raises(SystemExit):
+        all_of.main()
+    assert "--jobs: expected 1 or more, got 0." in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -127,6 +131,8 @@ def test_slab_in_field(preset: str, conducts: bool, monkeypatch: pytest.MonkeyPa
     found = slab.answers(potential, frames)
     moments = [potential(System.from_ase(frames[0, field])).dipole[0, 2].item() for field in (0.0, slab.FIELD)]
     assert found["model"]["alpha"] == pytest.approx((moments[1] - moments[0]) / slab.FIELD, abs=1e-6)
+    assert [acting[:2] for acting in found["missed"]] == [(0, slab.FIELD), (0, -slab.FIELD)]
+    assert -sum(off for *_, off in found["missed"]) / slab.FIELD**2 == pytest.approx(found["model"]["alpha"], abs=1e-9)
     if conducts:
         assert 0.9 < found["induced"] < 1.2 and abs(found["left"]) < 0.15
         assert found["model"]["image"] > 0.1

@@ -81,7 +81,7 @@ def run(experiment: Experiment, given: argparse.Namespace, before: Mapping[str, 
             [*command, *(["--quick"] if given.quick else [])],
             stdout=stream,
             stderr=stream,
-            env=os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // given.jobs))},
+            env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // given.jobs)), **os.environ},
         )
     outcome = "failed" if ended.returncode else "done"
     print(f"{experiment.name}: {outcome}, {(time.monotonic() - started) / 60:.1f} minutes", flush=True)
@@ -96,6 +96,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
     given = parser.parse_args()
+    if given.jobs < 1:
+        parser.error(f"--jobs: expected 1 or more, got {given.jobs}.")
     ended: dict[str, str] = {}
     for later in (False, True):
         these = [experiment for experiment in EXPERIMENTS if bool(experiment.after) == later]
