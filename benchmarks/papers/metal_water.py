@@ -62,9 +62,10 @@ def config(job: Job, data: Path, epochs: int) -> Config:
 
 
 def measure(best: Path, data: Path) -> dict:
-    """Errors by kind of frame, and the answers of every geometry to charge and field."""
+    """Errors by kind of frame, the answers of every geometry to charge and field, and a profile of each kind."""
     potential, exact = load(best), load(best, torch.float64)
     out: dict = {"weights": sum(weight.numel() for weight in potential.parameters()), "errors": {}, "answers": {}}
+    out["profiles"] = {}
     for part in PARTS:
         path = data / f"{part}.xyz"
         found = evaluate(potential, frames_for(potential, path).frames, 1)
@@ -74,6 +75,8 @@ def measure(best: Path, data: Path) -> dict:
             for name in np.unique(kinds)
         }
         out["answers"][part] = [answers(exact, states) for states in by_geometry(path).values()]
+        for answer in out["answers"][part]:
+            out["profiles"].setdefault(answer["kind"], answer.pop("profile"))
     return out
 
 
@@ -169,7 +172,7 @@ def plot(results: list[dict], path: Path) -> None:
         for number, name in enumerate(MODELS):
             there = next((r for r in results if r["preset"] == name), None)
             if there is not None:
-                profile = next(a["profile"] for a in there["answers"]["test"] if a["kind"] == which)
+                profile = there["profiles"][which]
                 axis.plot(profile["z"], profile["potential"], color=f"C{number}", label=name)
         z = np.array(profile["z"])
         axis.plot(z, -FIELD * (z - z.mean()), "k:", label="applied")
