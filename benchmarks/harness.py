@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from leyden.checks import InputError
+from leyden.potential import Potential
 from leyden.train.config import Config
 from leyden.train.metrics import Evaluation, Parity
 from leyden.train.run import train
@@ -173,6 +174,11 @@ def write_frames(frames: Sequence[Atoms], path: Path) -> Path:
     write(unfinished, list(frames), format="extxyz")
     unfinished.replace(path)
     return path
+
+
+def weights(potential: Potential) -> int:
+    """Of backbone and charges together."""
+    return sum(weight.numel() for weight in potential.parameters())
 
 
 def of_frames(parity: Parity, chosen: NDArray[np.bool_]) -> Parity:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from ase.io import read
 from charged_dimers import prepare
-from harness import Job, complete, grid, heading, numbers, options, spread
+from harness import Job, complete, grid, heading, numbers, options, spread, weights
 
 from leyden.storage import load
 from leyden.train.config import Config, DataSection, HardwareSection, LossSection, OptimizerSection, preset
@@ -79,7 +79,7 @@ def measure(best: Path, test: Path) -> dict:
     forces = found.parities["forces"]
     apart = np.array([atoms.info.get("separation", 0.0) for atoms in read(test, ":")])[forces.frame] > FAR
     far = {"far": float(np.sqrt(np.mean((forces.predicted - forces.reference)[apart] ** 2)))} if apart.any() else {}
-    return numbers(found) | far | {"weights": sum(w.numel() for w in potential.parameters())}
+    return numbers(found) | far | {"weights": weights(potential)}
 
 
 def table(name: str, results: list[dict], epochs: int) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, write_frames
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, weights, write_frames
 from matplotlib import pyplot
 from matplotlib.ticker import NullFormatter
 
@@ -86,7 +86,7 @@ def measure(best: Path, files: dict[str, Path]) -> dict:
     found = evaluate(potential, frames_for(potential, files["test"]).frames)
     kinds = np.array(found.config_type)
     counts = {kind: int(np.sum(kinds == kind)) for kind in np.unique(kinds)}
-    out: dict = {"weights": sum(weight.numel() for weight in potential.parameters()), "frames": counts}
+    out: dict = {"weights": weights(potential), "frames": counts}
     out["trained"] = len(read(files["train"], ":"))
     out["unsolved"] = len(found.solved.failed) if found.solved else 0
     for kind in counts:

@@ -13,7 +13,7 @@ import matplotlib
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from harness import Job, complete, grid, heading, numbers, of_frames, options, spread, write_frames
+from harness import Job, complete, grid, heading, numbers, of_frames, options, spread, weights, write_frames
 
 from leyden.spec import CartesianSpec, ModelSpec
 from leyden.spec.presets import PRESETS
@@ -21,7 +21,7 @@ from leyden.train.config import Config
 
 __all__ = [
     "Job", "asked", "complete", "costs", "experiment", "grid", "heading", "models", "numbers", "of_frames", "spread",
-    "write_frames",
+    "weights", "write_frames",
 ]  # fmt: skip
 
 matplotlib.use("agg")

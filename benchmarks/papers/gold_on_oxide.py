@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from experiment import Job, asked, costs, experiment, grid, heading, models, numbers, spread
+from experiment import Job, asked, costs, experiment, grid, heading, models, numbers, spread, weights
 from gold_on_oxide_data import FLAT, SURFACES, UPRIGHT, lowest, mean_force, moved, reference, relaxed, training_set
 from matplotlib import pyplot
 
@@ -63,7 +63,7 @@ def measure(best: Path, data: Path, frames: Path) -> dict:
     energies (eV) of the upright dimer at DISTANCES."""
     potential = load(best)
     out: dict = numbers(evaluate(potential, frames_for(potential, frames).frames, 1))
-    out["weights"] = sum(weight.numel() for weight in potential.parameters())
+    out["weights"] = weights(potential)
     calculator = LeydenCalculator(potential, charge=0)
     for surface in SURFACES:
         upright = relaxed(data, UPRIGHT, surface)

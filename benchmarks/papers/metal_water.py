@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.io import read
-from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, weights
 from matplotlib import pyplot
 from slab_in_field import FIELD, answers, by_geometry, state
 
@@ -64,7 +64,7 @@ def config(job: Job, data: Path, epochs: int) -> Config:
 def measure(best: Path, data: Path) -> dict:
     """Errors by kind of frame, the answers of every geometry to charge and field, and a profile of each kind."""
     potential, exact = load(best), load(best, torch.float64)
-    out: dict = {"weights": sum(weight.numel() for weight in potential.parameters()), "errors": {}, "answers": {}}
+    out: dict = {"weights": weights(potential), "errors": {}, "answers": {}}
     out["profiles"] = {}
     for part in PARTS:
         path = data / f"{part}.xyz"

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, write_frames
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, weights, write_frames
 from matplotlib import pyplot
 from water_film import CHARGE, MIDDLES, Film
 
@@ -95,7 +95,7 @@ def measure(best: Path, job: Job, data: Path, steps: int) -> dict:
     frames = simulate(best, films[job.seed % len(films)], job, steps)
     kept = frames[int(EARLY * len(frames)) :]
     return {
-        "weights": sum(weight.numel() for weight in potential.parameters()),
+        "weights": weights(potential),
         "energy": {kind: of_frames(found.parities["energy"], chosen).rmse for kind, chosen in kinds.items()},
         "forces": {kind: of_frames(found.parities["forces"], chosen).rmse for kind, chosen in kinds.items()},
         "ps": frames[-1].info["time_ps"],

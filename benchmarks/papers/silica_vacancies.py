@@ -18,7 +18,7 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
 from ase.io import read
-from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, write_frames
+from experiment import Job, asked, costs, experiment, grid, heading, models, of_frames, spread, weights, write_frames
 from matplotlib import pyplot
 
 from leyden.spec import CartesianSpec
@@ -71,7 +71,7 @@ def chosen(path: Path, charges: tuple[int, ...], folder: Path) -> Path:
 def measure(best: Path, data: Path) -> dict:
     """Errors by cell and total charge; of models with charges, how much of the charge is near the vacancy."""
     potential = load(best)
-    out: dict = {"weights": sum(weight.numel() for weight in potential.parameters())}
+    out: dict = {"weights": weights(potential)}
     for part in CELLS:
         path = data / f"{part}.xyz"
         found = evaluate(potential, frames_for(potential, path).frames, 1)

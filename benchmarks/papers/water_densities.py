@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.io import read
-from experiment import Job, asked, costs, experiment, grid, heading, of_frames, spread
+from experiment import Job, asked, costs, experiment, grid, heading, of_frames, spread, weights
 from matplotlib import pyplot
 
 from leyden.charges.model import Solved
@@ -89,7 +89,7 @@ def config(job: Job, data: Path, epochs: int) -> Config:
 def measure(best: Path, job: Job, data: Path) -> dict:
     """Errors by number of waters."""
     potential, exact, model = load(best), load(best, torch.float64), MODELS[job.preset]
-    out: dict = {"sizes": {}, "weights": sum(weight.numel() for weight in potential.parameters())}
+    out: dict = {"sizes": {}, "weights": weights(potential)}
     for part in ("test", "large"):
         path = data / f"{part}.xyz"
         frames = frames_for(potential, path, keys={"density_coefficients": model.labels}).frames
